@@ -14,6 +14,22 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+/// The schemes of [`Redis::builder`]; any other would be taken for a plain server's.
+const SCHEMES: [&str; 12] = [
+    "redis",
+    "rediss",
+    "redis-cluster",
+    "rediss-cluster",
+    "redis-sentinel",
+    "rediss-sentinel",
+    "valkey",
+    "valkeys",
+    "valkey-cluster",
+    "valkeys-cluster",
+    "valkey-sentinel",
+    "valkeys-sentinel",
+];
+
 /// The settings of a [`Redis`] handle before it is connected.
 ///
 /// Its `Debug` shows neither the URL nor anything in it.
@@ -139,6 +155,9 @@ impl RedisBuilder {
                  redis-sentinel://host:port?sentinelServiceName=name or rediss://host:port",
             )
         };
+        if !SCHEMES.contains(&self.url.split("://").next().unwrap_or_default()) {
+            return Err(config_error("the Redis URL has no scheme that is known here"));
+        }
         // fred's own error may quote the URL and with it the password.
         let mut config =
             Config::from_url(&self.url).map_err(|_| config_error("the Redis URL cannot be read"))?;
@@ -220,7 +239,6 @@ fn place(config: &Config) -> String {
         .join(", ");
     match config.server {
         ServerConfig::Sentinel { .. } => format!("the Sentinels {list}"),
-        ServerConfig::Clustered { .. } => format!("the cluster {list}"),
         _ => list,
     }
 }

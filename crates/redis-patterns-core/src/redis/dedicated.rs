@@ -67,7 +67,10 @@ impl Dedicated {
         block_for: Duration,
     ) -> Result<Option<R>, Error> {
         let deadline = block_for + self.deadline;
-        self.deliver(Request::Command { name, keys, args }, deadline, true).await
+        match self.deliver(Request::Command { name, keys, args }, deadline, true).await {
+            Err(error) if error.code() == Some("UNBLOCKED") => Ok(None),
+            reply => reply,
+        }
     }
 
     /// As [`Redis::command`], on this connection.
