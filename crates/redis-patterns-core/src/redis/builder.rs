@@ -134,7 +134,9 @@ impl RedisBuilder {
         let place = place(&config);
         let pool = self.pool(config)?;
         let guard = QuitOnDrop(Some(pool.clone()));
-        match tokio::time::timeout(self.connect_deadline, pool.init()).await {
+        // Boxed here and wherever a client is made: fred nests futures so deep that a caller a few calls
+        // above would meet the compiler's recursion limit.
+        match tokio::time::timeout(self.connect_deadline, Box::pin(pool.init())).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(classify::connect(&place, self.connect_deadline, error)),
             Err(_) => {

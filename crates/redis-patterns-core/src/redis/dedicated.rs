@@ -33,7 +33,7 @@ impl Dedicated {
         // Taken before the first await, so that a dropped future ends the client's tasks too.
         let dedicated = Self { client, deadline: redis.deadline, runtime: redis.shared.runtime.clone() };
         let limit = dedicated.client.connection_config().connection_timeout;
-        match tokio::time::timeout(limit, dedicated.client.init()).await {
+        match tokio::time::timeout(limit, Box::pin(dedicated.client.init())).await {
             Ok(Ok(_)) => Ok(dedicated),
             Ok(Err(error)) => Err(classify::connect("the server", limit, error)),
             Err(_) => {

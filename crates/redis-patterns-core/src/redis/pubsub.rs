@@ -51,7 +51,10 @@ impl Hub {
         let hub = Self { client, readers: Arc::default(), runtime: redis.shared.runtime.clone() };
         let limit = like.connection_config().connection_timeout;
         let timed_out = fred::error::Error::new(fred::error::ErrorKind::Timeout, "");
-        tokio::time::timeout(limit, hub.client.init()).await.unwrap_or(Err(timed_out)).map_err(cannot)?;
+        tokio::time::timeout(limit, Box::pin(hub.client.init()))
+            .await
+            .unwrap_or(Err(timed_out))
+            .map_err(cannot)?;
         // Subscribes to everything again after a reconnect.
         hub.client.manage_subscriptions();
         Ok(hub)
