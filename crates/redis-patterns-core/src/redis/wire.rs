@@ -86,7 +86,9 @@ async fn send(
     // `custom` is the only script call that honours these options (aembke/fred.rs#353).
     let options = Options { fail_fast: true, timeout: Some(how.deadline), ..Options::default() };
     let command = CustomCommand::new_static(command, hash, how.blocking);
-    let reply: Result<FredValue, _> = client.with_options(&options).custom(command, args).await;
+    let client = client.with_options(&options);
+    // Boxed, since fred nests futures so deep that callers would meet the compiler's recursion limit.
+    let reply: Result<FredValue, _> = Box::pin(client.custom(command, args)).await;
     match reply {
         Ok(value) => from_fred(request.operation(), value),
         Err(error) => Err(classify::call(request, how.deadline, error)),
