@@ -39,4 +39,7 @@ pub enum Lost {
     /// the server lost its data. Somebody else may hold it.
     #[error("lock lost: the server no longer has it for this holder")]
     Gone,
+    /// The longest hold that the settings allow is over.
+    #[error("lock lost: it was held for longer than its settings allow")]
+    HeldTooLong,
 }

@@ -2,11 +2,14 @@
 
 use crate::error::{Error, Lost};
 use crate::fence::FencingToken;
+use crate::hold::Hold;
 use crate::janitor::{Claim, Grant, Janitor};
 use crate::scripts::{self, Freed};
+use crate::watchdog::Watchdog;
 use redis_patterns_core::{BootInstant, Redis};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A lock that this process holds, until it is released, dropped, or its lease ends.
@@ -24,18 +27,10 @@ use std::time::Duration;
 pub struct LockGuard {
     redis: Redis,
     janitor: Janitor,
-    claim: Claim,
-    fence: FencingToken,
-    validity: Duration,
-    state: Mutex<State>,
+    hold: Arc<Hold>,
+    /// Ends with the guard.
+    _watchdog: Option<Watchdog>,
     armed: bool,
-}
-
-/// Until when the lock is certainly held.
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Held { since: BootInstant },
-    Lost(Lost),
 }
 
 /// What a release found.
@@ -49,15 +44,10 @@ pub enum Released {
 }
 
 impl LockGuard {
-    pub(crate) fn new(
-        redis: Redis,
-        janitor: Janitor,
-        claim: Claim,
-        fence: FencingToken,
-        validity: Duration,
-    ) -> Self {
-        let state = Mutex::new(State::Held { since: claim.sent });
-        Self { redis, janitor, claim, fence, validity, state, armed: true }
+    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold) -> Self {
+        let hold = Arc::new(hold);
+        let watchdog = hold.is_renewed().then(|| Watchdog::start(redis.clone(), hold.clone()));
+        Self { redis, janitor, hold, _watchdog: watchdog, armed: true }
     }
 
     /// The fence of this grant, to be sent along with every write to what the lock protects.
@@ -67,13 +57,46 @@ impl LockGuard {
     /// [`Lost`] once the guard's time is over, counted from the send of the last request that was
     /// answered, and from then on.
     pub fn fence(&self) -> Result<FencingToken, Lost> {
-        self.held().map(|_| self.fence)
+        self.hold.held().map(|(fence, _)| fence)
     }
 
-    /// How long the guard is certainly held from now on; zero once it is lost.
+    /// How long the guard is certainly held from now on if nothing extends it; zero once it is lost.
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        self.held().unwrap_or_default()
+        self.hold.held().map_or(Duration::ZERO, |(_, left)| left)
+    }
+
+    /// Waits until the lock is lost and says why; for ever while it is held and renewed.
+    ///
+    /// It ends before the server can give the lock to another, if this process runs: a machine
+    /// that stands still learns of it when it goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn lost(&self) -> Lost {
+        self.hold.lost().await
+    }
+
+    /// Runs `work` for as long as the lock is held, and drops it at its next await once it is lost.
+    ///
+    /// # Work that does not await is not stopped
+    ///
+    /// And neither is what it has sent already: only the fence stops that.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if the lock was lost before `work` ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work`.
+    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
+        tokio::select! {
+            biased;
+            reason = self.lost() => Err(reason),
+            output = work => Ok(output),
+        }
     }
 
     /// Holds the lock for a whole lease from now. One round trip. Never takes a lost lock again.
@@ -92,14 +115,12 @@ impl LockGuard {
     ///
     /// The same: a lease that is longer at the server than here harms nobody.
     pub async fn extend(&self) -> Result<(), Error> {
-        self.held()?;
+        self.hold.held()?;
         let sent = BootInstant::now();
-        let Claim { keys, token, lease, .. } = &self.claim;
-        if scripts::extend(&self.redis, keys, token, self.fence, *lease).await? {
-            Ok(self.renew(sent)?)
+        if scripts::extend(&self.redis, &self.hold.claim).await? {
+            Ok(self.hold.renew(sent)?)
         } else {
-            self.lose(Lost::Gone);
-            Err(Lost::Gone.into())
+            Err(self.hold.lose(Lost::Gone).into())
         }
     }
 
@@ -118,56 +139,20 @@ impl LockGuard {
     ///
     /// The error says that the lock may have been freed; either way it will be.
     pub async fn release(mut self) -> Result<Released, Error> {
-        let freed = scripts::release(&self.redis, &self.claim.keys, &self.claim.token).await?;
+        let Claim { keys, token, .. } = &self.hold.claim;
+        let freed = scripts::release(&self.redis, keys, token).await?;
         self.armed = false;
         Ok(match freed {
             Freed::Yes => Released::InTime,
             Freed::FreeAlready | Freed::HeldByAnother => Released::Lapsed,
         })
     }
-
-    /// What is left of the validity; an end that is noticed is remembered.
-    fn held(&self) -> Result<Duration, Lost> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match *state {
-            State::Lost(reason) => Err(reason),
-            State::Held { since } => {
-                let left = since.remaining_of(self.validity);
-                if left.is_zero() {
-                    *state = State::Lost(Lost::Expired);
-                    return Err(Lost::Expired);
-                }
-                Ok(left)
-            }
-        }
-    }
-
-    /// Counts the validity from `sent`, unless the guard was lost while the answer was awaited.
-    fn renew(&self, sent: BootInstant) -> Result<(), Lost> {
-        self.held()?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Held { since } = &mut *state {
-            *since = sent.max(*since);
-        }
-        Ok(())
-    }
-
-    fn lose(&self, reason: Lost) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Held { .. } = *state {
-            *state = State::Lost(reason);
-        }
-    }
 }
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
         if self.armed {
-            let since = match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-                State::Held { since } => since,
-                State::Lost(_) => self.claim.sent,
-            };
-            let claim = Claim { sent: since, ..self.claim.clone() };
+            let claim = Claim { sent: self.hold.since(), ..self.hold.claim.clone() };
             self.janitor.free(claim, Grant::Known);
         }
     }
@@ -176,9 +161,8 @@ impl Drop for LockGuard {
 impl fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LockGuard")
-            .field("lock", &self.claim.keys.lock)
-            .field("fence", &self.fence)
-            .field("time_left", &self.time_left())
+            .field("lock", &self.hold.claim.keys.lock)
+            .field("held", &self.hold.held())
             .finish_non_exhaustive()
     }
 }

@@ -4,12 +4,14 @@
 mod error;
 mod fence;
 mod guard;
+mod hold;
 mod janitor;
 mod keys;
 mod locks;
 mod options;
 mod pending;
 mod scripts;
+mod watchdog;
 
 pub use error::{Error, Lost};
 pub use fence::FencingToken;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::guard::LockGuard;
+use crate::hold::Hold;
 use crate::janitor::{Claim, Janitor};
 use crate::keys::LockKeys;
 use crate::options::LockOptions;
@@ -92,13 +93,9 @@ impl Locks {
         match call.await? {
             Acquired::Busy { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
             Acquired::Yes(fence) => {
-                let guard = LockGuard::new(
-                    self.redis.clone(),
-                    self.janitor.clone(),
-                    claim,
-                    fence,
-                    self.options.validity(),
-                );
+                let options = &self.options;
+                let hold = Hold::new(claim, fence, options.validity(), options.max_hold());
+                let guard = LockGuard::new(self.redis.clone(), self.janitor.clone(), hold);
                 // An answer that took longer than the lease is no lock; the guard's drop frees it.
                 guard.fence()?;
                 Ok(TryLock::Acquired(guard))

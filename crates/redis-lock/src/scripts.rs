@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fence::FencingToken;
+use crate::janitor::Claim;
 use crate::keys::LockKeys;
 use crate::options::LockOptions;
 use redis_patterns_core::{Args, Error as RedisError, Redis, Script, Token, script};
@@ -40,15 +41,9 @@ pub(crate) async fn acquire(
 }
 
 /// Whether the lease was extended; if not, this holder has lost the lock.
-pub(crate) async fn extend(
-    redis: &Redis,
-    keys: &LockKeys,
-    token: &Token,
-    fence: FencingToken,
-    lease: Duration,
-) -> Result<bool, RedisError> {
-    let args = Args::new().bytes(value(token, fence)).millis(lease);
-    match redis.run::<i64>(&EXTEND, &[&keys.lock], &args).await? {
+pub(crate) async fn extend(redis: &Redis, claim: &Claim) -> Result<bool, RedisError> {
+    let args = Args::new().bytes(&claim.token).millis(claim.lease);
+    match redis.run::<i64>(&EXTEND, &[&claim.keys.lock], &args).await? {
         1 => Ok(true),
         2 => Ok(false),
         _ => Err(RedisError::reply(EXTEND.name(), "the answer has an unknown code")),
@@ -70,9 +65,4 @@ pub(crate) async fn release(redis: &Redis, keys: &LockKeys, token: &Token) -> Re
         3 => Ok(Freed::HeldByAnother),
         _ => Err(RedisError::reply(RELEASE.name(), "the answer has an unknown code")),
     }
-}
-
-/// What the lock's key holds while `token` has it.
-fn value(token: &Token, fence: FencingToken) -> String {
-    format!("{}:{fence}", token.as_str())
 }

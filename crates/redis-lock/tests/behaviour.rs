@@ -1,5 +1,7 @@
 //! One test per sentence of the README's promises.
 
+#![allow(clippy::unwrap_used)]
+
 use redis_lock::{Error, LockGuard, LockOptions, Locks, Lost, Released, TryLock};
 use redis_patterns_core::{Args, BootInstant, Key, Redis, Tag};
 use redis_patterns_testkit::harness::TestRedis;

@@ -1,5 +1,7 @@
 //! Fences only go up: whatever becomes of the remembered one.
 
+#![allow(clippy::unwrap_used)]
+
 use redis_lock::{Error, FencingToken, LockOptions, Locks};
 use redis_patterns_core::{Args, Key, Redis, Tag};
 use redis_patterns_testkit::harness::TestRedis;

@@ -1,5 +1,7 @@
 //! Names that try to break out of their key, meet another's lock, or choose a slot.
 
+#![allow(clippy::unwrap_used)]
+
 use redis_lock::{LockOptions, Locks};
 use redis_patterns_testkit::faults::hostile;
 use redis_patterns_testkit::harness::TestRedis;

@@ -1,5 +1,7 @@
 //! Random schedules against the rule itself: one holder at a time, and fences that rise.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use redis_lock::{LockGuard, LockOptions, Locks, Released};
