@@ -33,20 +33,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..60)
 }
 
+/// The same schedules on every run.
+fn schedules(how_many: usize) -> Vec<Vec<Step>> {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    (0..how_many).map(|_| steps().new_tree(&mut runner).unwrap().current()).collect()
+}
+
 on_every_topology! {
     /// Three clients, one name. The model knows who holds; guards whose lease the server ended are
     /// late holders, which must notice at their next word to the server.
     async fn schedules_agree_with_the_model(t: TestRedis) {
         let locks = Locks::new(t.redis.clone(), LockOptions::new());
-        let mut runner = proptest::test_runner::TestRunner::deterministic();
-        for number in 0..40 {
+        for (number, schedule) in schedules(40).into_iter().enumerate() {
             let name = format!("lock-{number}");
             let tag = Tag::of(&name);
             let lock = t.redis.namespace().key("lock", &tag);
             let fence = t.redis.namespace().part("lock", &tag, "f");
             let mut guards: [Option<LockGuard>; 3] = [None, None, None];
             let (mut holder, mut highest) = (None, 0);
-            for step in steps().new_tree(&mut runner).unwrap().current() {
+            for step in schedule {
                 match step {
                     Step::Try(who) => {
                         let got = locks.try_lock(&name).await.unwrap().acquired();
