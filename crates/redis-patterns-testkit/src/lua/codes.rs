@@ -18,18 +18,12 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
     let (returned, hidden) = returned(body);
     for (code, at) in &returned {
         if !listed.contains(&Some(*code)) && !listed.contains(&None) {
-            problems.push((
-                *at,
-                format!("returns {code}, which the header's `returns` does not list"),
-            ));
+            problems.push((*at, format!("returns {code}, which the header's `returns` does not list")));
         }
     }
     for code in listed.iter().flatten() {
         if !hidden && !returned.contains_key(code) {
-            problems.push((
-                *line,
-                format!("`returns` lists {code}, which the body never returns"),
-            ));
+            problems.push((*line, format!("`returns` lists {code}, which the body never returns")));
         }
     }
 }
@@ -37,9 +31,7 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
 /// The code at the start of one alternative.
 fn listed(alternative: &str) -> Option<i64> {
     let text = alternative.trim().trim_start_matches('{').trim_start();
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '-'))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or(text.len());
     text[..end].parse().ok()
 }
 
@@ -72,15 +64,9 @@ fn codes_of(body: &[Token], at: usize) -> Vec<i64> {
 fn integer(body: &[Token], at: usize) -> Option<i64> {
     let negative = reads(body, at, &["-"]);
     let at = at + usize::from(negative);
-    let value: i64 = body
-        .get(at)
-        .filter(|t| t.kind == Kind::Number)?
-        .text
-        .parse()
-        .ok()?;
-    let alone = !body
-        .get(at + 1)
-        .is_some_and(|t| ["+", "-", "*", "/", "%", "..", "^"].iter().any(|o| t.is(o)));
+    let value: i64 = body.get(at).filter(|t| t.kind == Kind::Number)?.text.parse().ok()?;
+    let alone =
+        !body.get(at + 1).is_some_and(|t| ["+", "-", "*", "/", "%", "..", "^"].iter().any(|o| t.is(o)));
     alone.then_some(if negative { -value } else { value })
 }
 

@@ -76,22 +76,12 @@ pub fn check_text(path: &Path, text: &str) -> Vec<Finding> {
     order::check(&body, &calls, &mut problems);
     let lines = text.lines().count();
     if lines > MAX_LINES {
-        problems.push((
-            MAX_LINES + 1,
-            format!("{lines} lines; a script has at most {MAX_LINES}"),
-        ));
+        problems.push((MAX_LINES + 1, format!("{lines} lines; a script has at most {MAX_LINES}")));
     }
 
     problems.sort();
     problems.dedup();
-    problems
-        .into_iter()
-        .map(|(line, text)| Finding {
-            path: path.to_owned(),
-            line,
-            text,
-        })
-        .collect()
+    problems.into_iter().map(|(line, text)| Finding { path: path.to_owned(), line, text }).collect()
 }
 
 /// Every script of a workspace: `crates/*/src/scripts/**/*.lua`, sorted.

@@ -42,26 +42,15 @@ impl History {
     ///
     /// The file cannot be opened; the error names it.
     pub fn append_to(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .read(true)
-            .open(path);
-        let file =
-            file.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-        Ok(Self::of(Sink::File {
-            file,
-            path: path.to_owned(),
-        }))
+        let file = OpenOptions::new().create(true).append(true).read(true).open(path);
+        let file = file.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        Ok(Self::of(Sink::File { file, path: path.to_owned() }))
     }
 
     fn of(sink: Sink) -> Self {
         // The upper half is the process, so that calls of several processes do not meet in one file.
         let first = u64::from(std::process::id()) << 32;
-        Self {
-            sink: Arc::new(sink),
-            calls: Arc::new(AtomicU64::new(first)),
-        }
+        Self { sink: Arc::new(sink), calls: Arc::new(AtomicU64::new(first)) }
     }
 
     /// Records that `process` (a client: a task or a process, doing one thing at a time) is about to do `op` with
@@ -73,12 +62,7 @@ impl History {
     #[must_use = "the outcome is recorded on the call"]
     pub fn invoke(&self, process: u64, op: &str, value: &str) -> Call {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let call = Call {
-            history: self.clone(),
-            process,
-            op: op.to_owned(),
-            call,
-        };
+        let call = Call { history: self.clone(), process, op: op.to_owned(), call };
         call.record(Kind::Invoke, value);
         call
     }
@@ -91,12 +75,9 @@ impl History {
     /// writer was killed within the write).
     pub fn events(&self) -> io::Result<Vec<Event>> {
         match &*self.sink {
-            Sink::Memory(events) => Ok(event::close(
-                events
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone(),
-            )),
+            Sink::Memory(events) => {
+                Ok(event::close(events.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+            }
             Sink::File { path, .. } => read(path),
         }
     }
@@ -113,21 +94,14 @@ impl History {
     fn push(&self, event: Event) {
         match &*self.sink {
             Sink::Memory(events) => {
-                events
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(event);
+                events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
             Sink::File { file, path } => {
                 // `write` and not `write_all`: in two parts, another process could come between.
                 let line = event.to_json() + "\n";
                 let mut file: &File = file;
                 let written = file.write(line.as_bytes());
-                assert!(
-                    written.as_ref().is_ok_and(|n| *n == line.len()),
-                    "{}: {written:?}",
-                    path.display()
-                );
+                assert!(written.as_ref().is_ok_and(|n| *n == line.len()), "{}: {written:?}", path.display());
             }
         }
     }
@@ -143,12 +117,8 @@ pub fn read(path: &Path) -> io::Result<Vec<Event>> {
     let text = std::fs::read_to_string(path).map_err(named)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let events = whole.lines().enumerate().map(|(i, line)| {
-        let bad = || {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{}:{}: no event", path.display(), i + 1),
-            )
-        };
+        let bad =
+            || io::Error::new(io::ErrorKind::InvalidData, format!("{}:{}: no event", path.display(), i + 1));
         Event::from_json(line).ok_or_else(bad)
     });
     Ok(event::close(events.collect::<io::Result<_>>()?))
@@ -182,14 +152,7 @@ impl Call {
 
     fn record(&self, kind: Kind, value: &str) {
         let (process, call, op) = (self.process, self.call, self.op.clone());
-        self.history.push(Event {
-            process,
-            call,
-            kind,
-            op,
-            value: value.to_owned(),
-            at_ns: now_ns(),
-        });
+        self.history.push(Event { process, call, kind, op, value: value.to_owned(), at_ns: now_ns() });
     }
 }
 

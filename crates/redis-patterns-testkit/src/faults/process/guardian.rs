@@ -34,10 +34,7 @@ pub fn say(line: &str) {
 /// # Panics
 ///
 /// When no thread can be started.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "a worker that gets no orders ignores the lines"
-)]
+#[expect(clippy::must_use_candidate, reason = "a worker that gets no orders ignores the lines")]
 pub fn exit_when_parent_dies() -> Receiver<String> {
     let (lines, received) = channel();
     let watch = move || {
@@ -47,9 +44,7 @@ pub fn exit_when_parent_dies() -> Receiver<String> {
         }
         std::process::exit(0);
     };
-    let thread = std::thread::Builder::new()
-        .name("parent watch".to_owned())
-        .spawn(watch);
+    let thread = std::thread::Builder::new().name("parent watch".to_owned()).spawn(watch);
     assert!(thread.is_ok(), "no thread to watch the parent: {thread:?}");
     received
 }
@@ -65,12 +60,7 @@ impl Guardian {
         let script = "trap '' HUP INT TERM; read -r _; kill -s KILL \"$0\"";
         let mut command = Command::new("sh");
         command.args(["-c", script, &pid.to_string()]);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map(Self)
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Self)
     }
 
     /// Ends the guard, before the number of the guarded process can be given to another.

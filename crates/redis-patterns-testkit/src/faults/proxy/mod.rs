@@ -69,12 +69,7 @@ impl Proxy {
         let server = Server::parse(upstream).address;
         let shared = Arc::new(Shared { server, plan, gate });
         let accepting = tokio::spawn(accept(listener, shared.clone())).abort_handle();
-        Ok(Self {
-            shared,
-            addr,
-            upstream: upstream.to_owned(),
-            accepting,
-        })
+        Ok(Self { shared, addr, upstream: upstream.to_owned(), accepting })
     }
 
     /// Where it listens.
@@ -87,11 +82,7 @@ impl Proxy {
     #[must_use]
     pub fn url(&self) -> String {
         let upstream = &self.upstream;
-        let url = if upstream.contains("://") {
-            upstream.clone()
-        } else {
-            format!("redis://{upstream}")
-        };
+        let url = if upstream.contains("://") { upstream.clone() } else { format!("redis://{upstream}") };
         // From the right: the password is free to look like an address.
         let (before, after) = url.rsplit_once(&self.shared.server).unwrap_or((&url, ""));
         format!("{before}{}{after}", self.addr)
@@ -117,9 +108,7 @@ impl Proxy {
 
     /// Half of each of the next `n` matching requests is passed on, then its connection is cut: never executed.
     pub fn cut_inside_request(&self, n: usize, matching: Match) {
-        self.shared
-            .plan()
-            .add(Action::CutInsideRequest, n, matching);
+        self.shared.plan().add(Action::CutInsideRequest, n, matching);
     }
 
     /// After `n` more bytes of replies, over all connections, the one that carried the last of them is cut. Once.

@@ -50,10 +50,7 @@ impl Counts {
     /// How many requests of this command were passed on.
     #[must_use]
     pub fn of(&self, command: &str) -> usize {
-        self.by_command
-            .get(&command.to_uppercase())
-            .copied()
-            .unwrap_or_default()
+        self.by_command.get(&command.to_uppercase()).copied().unwrap_or_default()
     }
 }
 
@@ -95,22 +92,12 @@ impl Plan {
             Match::Command(name) => (0, Some(name)),
             Match::NthAfterNow(n) => (n.saturating_sub(1), None),
         };
-        self.rules.push(Rule {
-            action,
-            left,
-            skip,
-            command,
-        });
+        self.rules.push(Rule { action, left, skip, command });
     }
 
     pub(super) fn heal(&mut self) {
         let counts = std::mem::take(&mut self.counts);
-        *self = Self {
-            counts,
-            open: self.open,
-            epoch: self.epoch,
-            ..Self::default()
-        };
+        *self = Self { counts, open: self.open, epoch: self.epoch, ..Self::default() };
     }
 
     /// A new connection: its epoch, or `None` if it is refused.
@@ -149,9 +136,7 @@ impl Plan {
         for rule in &mut self.rules {
             if rule.skip > 0 {
                 rule.skip -= 1;
-            } else if action == Action::Pass
-                && rule.command.is_none_or(|c| c.eq_ignore_ascii_case(name))
-            {
+            } else if action == Action::Pass && rule.command.is_none_or(|c| c.eq_ignore_ascii_case(name)) {
                 action = rule.action;
                 rule.left = rule.left.saturating_sub(1);
             }
@@ -161,11 +146,7 @@ impl Plan {
             self.counts.cut_requests += 1;
         } else {
             self.counts.requests += 1;
-            *self
-                .counts
-                .by_command
-                .entry(name.to_uppercase())
-                .or_default() += 1;
+            *self.counts.by_command.entry(name.to_uppercase()).or_default() += 1;
         }
         action
     }
