@@ -1,6 +1,7 @@
 //! Ids, keys and values that break naive key names, parsers and scripts.
 //!
-//! Every one must go in as an id, come back with equal bytes, touch no other id's state, and choose no slot.
+//! Every one must go in as an id, come back with equal bytes, touch no other id's state, and choose
+//! no slot.
 
 /// The whole corpus, all distinct, up to 1 MiB.
 #[must_use]

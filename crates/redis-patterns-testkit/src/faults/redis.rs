@@ -34,7 +34,8 @@ pub async fn client_pause(servers: &[impl AsRef<str>], time: Duration) -> io::Re
     for_each(servers, &["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"]).await.map(drop)
 }
 
-/// Sets one directive, such as `maxmemory` to `1` (then every write that may grow is refused with OOM).
+/// Sets one directive, such as `maxmemory` to `1` (then every write that may grow is refused with
+/// OOM).
 ///
 /// # Errors
 ///
@@ -93,8 +94,8 @@ pub async fn slot_of(server: &str, key: &[u8]) -> io::Result<u16> {
 
 /// A slot on its way from one primary to another, held wherever the test wants it.
 ///
-/// While it is half moved, a request for keys that are all on the new side is answered ASK, one for keys on both
-/// sides TRYAGAIN.
+/// While it is half moved, a request for keys that are all on the new side is answered ASK, one for
+/// keys on both sides TRYAGAIN.
 #[derive(Debug)]
 pub struct SlotMove {
     slot: String,
@@ -158,8 +159,9 @@ impl SlotMove {
         self.from.call(words).await.map(drop)
     }
 
-    /// Moves what is left and gives the slot to its new owner, on that node first and then on every other primary
-    /// among `nodes` (replicas among them are left out: they learn it from their primary).
+    /// Moves what is left and gives the slot to its new owner, on that node first and then on every
+    /// other primary among `nodes` (replicas among them are left out: they learn it from their
+    /// primary).
     ///
     /// # Errors
     ///

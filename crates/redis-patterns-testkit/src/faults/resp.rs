@@ -46,7 +46,8 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Connects to `host:port` or `redis://[user:password@]host:port`, and signs in if the URL says how.
+    /// Connects to `host:port` or `redis://[user:password@]host:port`, and signs in if the URL says
+    /// how.
     ///
     /// # Errors
     ///
@@ -75,7 +76,8 @@ impl Conn {
     ///
     /// # Errors
     ///
-    /// The connection broke, or the server refused; the text names the server and the command, never an argument.
+    /// The connection broke, or the server refused; the text names the server and the command,
+    /// never an argument.
     pub async fn call<A: AsRef<[u8]>>(&mut self, words: impl IntoIterator<Item = A>) -> io::Result<Reply> {
         let words: Vec<A> = words.into_iter().collect();
         let name =

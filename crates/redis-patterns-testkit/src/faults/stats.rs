@@ -1,7 +1,7 @@
 //! What a call cost: the commands that clients sent, and those the servers executed.
 //!
-//! INFO commandstats alone cannot tell a round trip: it counts what a script calls as well. So [`round_trips`] also
-//! listens with MONITOR, which names the sender of each command.
+//! INFO commandstats alone cannot tell a round trip: it counts what a script calls as well. So
+//! [`round_trips`] also listens with MONITOR, which names the sender of each command.
 
 use super::resp::Conn;
 use std::collections::BTreeMap;
@@ -97,8 +97,8 @@ pub struct RoundTrips {
     pub executed: CommandStats,
 }
 
-/// Runs `work` and counts what it cost on these servers, over all their clients: run it with nobody else there, and
-/// once before, so that connections are set up and scripts are loaded.
+/// Runs `work` and counts what it cost on these servers, over all their clients: run it with nobody
+/// else there, and once before, so that connections are set up and scripts are loaded.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Every `redis.call` and `redis.pcall`: its command is known, its keys are declared, its writes are allowed.
+//! Every `redis.call` and `redis.pcall`: its command is known, its keys are declared, its writes
+//! are allowed.
 
 use super::Problems;
 use super::commands::{Command, Keys, is_forbidden, known};
@@ -125,13 +126,14 @@ fn key_arguments(tokens: &[Token], call: &Call) -> Option<Vec<Range<usize>>> {
     })
 }
 
-/// `no-writes` holds, and a script that only reads says so: without it the server refuses it when memory is full.
+/// `no-writes` holds, and a script that only reads says so: without it the server refuses it when
+/// memory is full.
 pub(super) fn check_flags(header: &Header, calls: &[Call], problems: &mut Problems) {
     let no_writes = header.flags.iter().any(|f| f == "no-writes");
     let write = calls.iter().find(|c| c.command.writes);
     match write {
         Some(call) if no_writes => {
-            problems.push((call.line, format!("{} in a script flagged no-writes", call.name)))
+            problems.push((call.line, format!("{} in a script flagged no-writes", call.name)));
         }
         None if !no_writes => {
             problems.push((

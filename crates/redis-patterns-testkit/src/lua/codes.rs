@@ -1,8 +1,9 @@
 //! Integer codes: those the header's `returns` lists and those the body returns.
 //!
-//! A code is a reply that is an integer (`1 freed | 0 not held`) or a list that starts with one (`{1, fence} acquired`).
-//! A return of anything else hides its code, so a listed code may be behind it; a header that lists anything else
-//! (`remaining ms`) may cover every integer. What is plain on both sides must be equal.
+//! A code is a reply that is an integer (`1 freed | 0 not held`) or a list that starts with one
+//! (`{1, fence} acquired`). A return of anything else hides its code, so a listed code may be
+//! behind it; a header that lists anything else (`remaining ms`) may cover every integer. What is
+//! plain on both sides must be equal.
 
 use super::Problems;
 use super::header::Header;
@@ -35,7 +36,8 @@ fn listed(alternative: &str) -> Option<i64> {
     text[..end].parse().ok()
 }
 
-/// The codes of the script's own returns with a line of each, and whether some return hides its code.
+/// The codes of the script's own returns with a line of each, and whether some return hides its
+/// code.
 fn returned(body: &[Token]) -> (BTreeMap<i64, usize>, bool) {
     let (mut codes, mut hidden) = (BTreeMap::new(), false);
     for at in own_returns(body) {

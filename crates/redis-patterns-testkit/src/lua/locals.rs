@@ -1,7 +1,7 @@
 //! What a local holds, told from its declarations.
 //!
-//! By name and for the whole file: a name that is given two different contents counts as neither, which is stricter
-//! than Lua's scopes and easier to read.
+//! By name and for the whole file: a name that is given two different contents counts as neither,
+//! which is stricter than Lua's scopes and easier to read.
 
 use super::tokens::{Kind, Token, closing, reads};
 use std::collections::BTreeMap;

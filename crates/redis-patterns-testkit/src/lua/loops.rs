@@ -1,4 +1,5 @@
-//! Work with an end: bounded `for`, no recursion, `unpack` in chunks. And `tostring`, which loses digits.
+//! Work with an end: bounded `for`, no recursion, `unpack` in chunks. And `tostring`, which loses
+//! digits.
 
 use super::Problems;
 use super::locals::{self, Holds, Locals};
@@ -59,7 +60,8 @@ fn split(tokens: &[Token], range: Range<usize>) -> Vec<Range<usize>> {
     parts
 }
 
-/// Arithmetic over numbers, lengths and limits that the caller chose; `math.min`, `math.floor` and `tonumber(ARGV[..])` too.
+/// Arithmetic over numbers, lengths and limits that the caller chose; `math.min`, `math.floor` and
+/// `tonumber(ARGV[..])` too.
 fn is_bound(tokens: &[Token], locals: &Locals) -> bool {
     let mut i = 0;
     while i < tokens.len() {
@@ -84,7 +86,8 @@ fn is_atom(token: &Token, locals: &Locals) -> bool {
     token.kind == Kind::Number || (token.is_word() && locals.get(&token.text) == Some(&Holds::Bound))
 }
 
-/// `unpack(t, i, math.min(i + 999, #t))`: the stack of Lua holds some thousand values, so `#t` alone is no bound.
+/// `unpack(t, i, math.min(i + 999, #t))`: the stack of Lua holds some thousand values, so `#t`
+/// alone is no bound.
 fn unpack(tokens: &[Token], at: usize) -> Option<String> {
     let bounds = arguments(tokens, at + 1);
     let last = bounds.get(2).map(|b| &tokens[b.clone()]);

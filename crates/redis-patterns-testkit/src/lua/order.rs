@@ -1,9 +1,10 @@
 //! Read, decide, return early, then write.
 //!
-//! A script that writes and then finds a reason to stop has half happened. The rule, per block: after a write come
-//! only writes, local assignments and blocks that hold no `return`; a `return` ends the block that wrote. So a
-//! `return` (or an `error`) in a block that was entered after a write is a finding, also when the write was the
-//! condition of that very block, and also in a loop whose body writes, since an earlier turn may have written.
+//! A script that writes and then finds a reason to stop has half happened. The rule, per block:
+//! after a write come only writes, local assignments and blocks that hold no `return`; a `return`
+//! ends the block that wrote. So a `return` (or an `error`) in a block that was entered after a
+//! write is a finding, also when the write was the condition of that very block, and also in a loop
+//! whose body writes, since an earlier turn may have written.
 
 use super::Problems;
 use super::calls::Call;

@@ -1,4 +1,5 @@
-//! Lua 5.1 text to tokens, without comments. Enough for the rules; whether it parses is the server's to say.
+//! Lua 5.1 text to tokens, without comments. Enough for the rules; whether it parses is the
+//! server's to say.
 
 use std::ops::Range;
 

@@ -20,7 +20,8 @@ async fn faults_of_one_server() {
     let start = Instant::now();
     client_pause(&servers, pause).await.expect("a pause");
     assert_eq!(ask(&mut conn, &["PING"]).await, "PONG");
-    // The server counts from the command's arrival, we from before its sending, in whole milliseconds.
+    // The server counts from the command's arrival, we from before its sending, in whole
+    // milliseconds.
     assert!(start.elapsed() >= pause - Duration::from_millis(2), "{:?}", start.elapsed());
 
     config_set(&servers, "maxmemory", "1").await.expect("a directive");

@@ -43,7 +43,8 @@ pub struct Event {
     pub op: String,
     /// Of an invoke the argument, of an outcome the result or the reason.
     pub value: String,
-    /// When, on the machine's monotonic clock in nanoseconds; `u64::MAX` for the outcome of an open invoke.
+    /// When, on the machine's monotonic clock in nanoseconds; `u64::MAX` for the outcome of an open
+    /// invoke.
     pub at_ns: u64,
 }
 

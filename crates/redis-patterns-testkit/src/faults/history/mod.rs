@@ -1,8 +1,9 @@
 //! Records what was tried and what came of it, so that a checker can judge the run afterwards.
 //!
-//! Each call is an *invoke*, and later one outcome: *ok* (it happened), *fail* (it did not), or *info* (nobody
-//! knows: a lost reply, a deadline). An invoke without an outcome, as a killed process leaves behind, is read as an
-//! info that returns at the end of time: it may happen at any moment after the invoke.
+//! Each call is an *invoke*, and later one outcome: *ok* (it happened), *fail* (it did not), or
+//! *info* (nobody knows: a lost reply, a deadline). An invoke without an outcome, as a killed
+//! process leaves behind, is read as an info that returns at the end of time: it may happen at any
+//! moment after the invoke.
 
 mod event;
 mod json;
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A recorder. Clones write to the same history, and so does every process that appends to the same file.
+/// A recorder. Clones write to the same history, and so does every process that appends to the same
+/// file.
 #[derive(Debug, Clone)]
 pub struct History {
     sink: Arc<Sink>,
@@ -35,8 +37,8 @@ impl History {
         Self::of(Sink::Memory(Mutex::default()))
     }
 
-    /// A history in a file that several processes append to, each event in one write: a kill loses none that was
-    /// recorded.
+    /// A history in a file that several processes append to, each event in one write: a kill loses
+    /// none that was recorded.
     ///
     /// # Errors
     ///
@@ -48,13 +50,14 @@ impl History {
     }
 
     fn of(sink: Sink) -> Self {
-        // The upper half is the process, so that calls of several processes do not meet in one file.
+        // The upper half is the process, so that calls of several processes do not meet in one
+        // file.
         let first = u64::from(std::process::id()) << 32;
         Self { sink: Arc::new(sink), calls: Arc::new(AtomicU64::new(first)) }
     }
 
-    /// Records that `process` (a client: a task or a process, doing one thing at a time) is about to do `op` with
-    /// `value`. Call it before sending.
+    /// Records that `process` (a client: a task or a process, doing one thing at a time) is about
+    /// to do `op` with `value`. Call it before sending.
     ///
     /// # Panics
     ///
@@ -71,8 +74,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or holds a line that is no event (a last line without its end is left out: its
-    /// writer was killed within the write).
+    /// The file cannot be read, or holds a line that is no event (a last line without its end is
+    /// left out: its writer was killed within the write).
     pub fn events(&self) -> io::Result<Vec<Event>> {
         match &*self.sink {
             Sink::Memory(events) => {

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 /// Names the test function that is to act as a worker.
 pub(super) const ROLE: &str = "REDIS_PATTERNS_TESTKIT_WORKER";
 
-/// What [`say`] puts before a line: the test runner writes to the same stdout, and not always whole lines.
+/// What [`say`] puts before a line: the test runner writes to the same stdout, and not always whole
+/// lines.
 pub(super) const MARK: &str = "\u{1}say ";
 
 /// Whether this process was started to act as this worker.
@@ -28,8 +29,8 @@ pub fn say(line: &str) {
     assert!(sent.is_ok(), "the test reads no more: {sent:?}");
 }
 
-/// Ends this process when its standard input ends, which the test holds open as long as it lives. Answers the lines
-/// that the test sends.
+/// Ends this process when its standard input ends, which the test holds open as long as it lives.
+/// Answers the lines that the test sends.
 ///
 /// # Panics
 ///
@@ -49,8 +50,8 @@ pub fn exit_when_parent_dies() -> Receiver<String> {
     received
 }
 
-/// A shell that kills one process when our end of its pipe closes: when we die, however we die. It needs no help from
-/// the worker, so it also ends one that is stopped.
+/// A shell that kills one process when our end of its pipe closes: when we die, however we die. It
+/// needs no help from the worker, so it also ends one that is stopped.
 #[derive(Debug)]
 pub(super) struct Guardian(Child);
 

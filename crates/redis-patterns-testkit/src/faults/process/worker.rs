@@ -22,8 +22,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the current test binary again with only the test `name` (its full path, such as `worker` or
-    /// `tests::worker`), which [`is_worker`](super::is_worker) tells apart; a test marked `#[ignore]` runs too.
+    /// Starts the current test binary again with only the test `name` (its full path, such as
+    /// `worker` or `tests::worker`), which [`is_worker`](super::is_worker) tells apart; a test
+    /// marked `#[ignore]` runs too.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl Worker {
         self.child.kill().await
     }
 
-    /// SIGSTOP: it stops wherever it is, its connections stay open. All its threads stand still when
-    /// this returns.
+    /// SIGSTOP: it stops wherever it is, its connections stay open. All its threads stand still
+    /// when this returns.
     ///
     /// # Errors
     ///
@@ -141,7 +142,8 @@ impl Worker {
         self.signal(Signal::CONT)
     }
 
-    /// Waits for its end. Its standard input stays open, so a worker that waits for that does not end by this.
+    /// Waits for its end. Its standard input stays open, so a worker that waits for that does not
+    /// end by this.
     ///
     /// # Errors
     ///

@@ -6,7 +6,8 @@ use std::time::Duration;
 /// Which requests a fault is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// Every one, those included with which a client sets its connection up (HELLO, CLIENT, INFO ..).
+    /// Every one, those included with which a client sets its connection up (HELLO, CLIENT, INFO
+    /// ..).
     Any,
     /// Those of one command, such as `EVALSHA`; subcommands are not looked at.
     Command(&'static str),
@@ -27,8 +28,8 @@ pub struct Counts {
     pub by_command: BTreeMap<String, usize>,
     /// Replies passed on whole.
     pub replies: usize,
-    /// Requests passed on whole on connections that then ended before their reply was: executed or not, the client
-    /// cannot know.
+    /// Requests passed on whole on connections that then ended before their reply was: executed or
+    /// not, the client cannot know.
     pub unanswered: usize,
     /// Connections cut by a fault.
     pub cuts: usize,
@@ -151,7 +152,8 @@ impl Plan {
         action
     }
 
-    /// How many bytes of a reply pass before the cut; `None` if it passes whole and the connection stays.
+    /// How many bytes of a reply pass before the cut; `None` if it passes whole and the connection
+    /// stays.
     pub(super) fn reply(&mut self, action: Action, len: usize) -> Option<usize> {
         let cut = match (action, self.cut_after) {
             (Action::LoseReply, _) => Some(0),

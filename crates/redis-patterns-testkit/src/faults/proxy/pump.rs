@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The requests of one connection that have no reply yet. Those left at its end are counted as unanswered, before
-/// the client can see that end.
+/// The requests of one connection that have no reply yet. Those left at its end are counted as
+/// unanswered, before the client can see that end.
 struct Pending<'a> {
     shared: &'a Shared,
     queue: Mutex<VecDeque<Action>>,
