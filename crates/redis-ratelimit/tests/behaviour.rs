@@ -42,7 +42,7 @@ on_every_topology! {
         let limiter = limiter(&t.redis, 1, HOUR);
         limiter.check("ann").await.unwrap();
         let key = t.redis.namespace().part("rl", &Tag::of("ann"), "test");
-        let dump = || t.redis.command::<String>("GET", &[&key], &Args::new());
+        let dump = async || t.redis.command::<String>("GET", &[&key], &Args::new()).await;
         let before = dump().await.unwrap();
         let expires: i64 = t.redis.command("PEXPIRETIME", &[&key], &Args::new()).await.unwrap();
         for _ in 0..20 {
