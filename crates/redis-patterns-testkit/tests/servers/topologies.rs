@@ -202,7 +202,7 @@ fn valkey_is_a_server_too() {
             let info = connect(server.url()).unwrap().info("server", "valkey_version").unwrap();
             assert!(info.starts_with("9."), "{info}");
         }
-        Err(why) => eprintln!("skipped: no Valkey: {why}"),
+        Err(why) => crate::skip(&format!("no Valkey: {why}")),
     }
 }
 
