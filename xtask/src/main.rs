@@ -2,8 +2,11 @@
 
 mod args;
 mod cargo;
+mod ci;
 mod failure;
+mod licences;
 mod package;
+mod progress;
 mod source;
 mod tidy;
 mod workspace;
@@ -16,6 +19,7 @@ use failure::Failure;
 const HELP: &str = "\
 cargo xtask TASK [options]        cargo xtask TASK --help says more
 
+  ci        everything that must be green: fmt, clippy, docs, tidy, licences, features, light, test, package
   tidy      check the text: scripts, lengths, layers, rooms of each crate, words that must not stay
   package   build the .crate files and compile each from its package
   publish   the same, then hand them to the registry; --dry-run stops before that
@@ -24,6 +28,7 @@ cargo xtask TASK [options]        cargo xtask TASK --help says more
 type Task = fn(Args) -> Result<(), Failure>;
 
 const TASKS: &[(&str, Task)] = &[
+    ("ci", ci::run),
     ("tidy", tidy::run),
     ("package", package::run_package),
     ("publish", package::run_publish),
