@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::cargo::spell;
 use crate::failure::{Context, Failure};
@@ -27,9 +28,7 @@ impl Broken {
 /// Runs with the output held back, and gives it: both streams, in the order they came.
 pub(super) fn quietly(workspace: &Workspace, command: &mut Command) -> Result<String, Broken> {
     let repeat = spell(command);
-    let log = workspace
-        .target
-        .join(format!("ci-{}.log", std::process::id()));
+    let log = workspace.target.join(log_name());
     let ended = run_into(command, &log);
     // Read by now. A leftover is harmless: the next run has a file of its own.
     let _ = std::fs::remove_file(&log);
@@ -47,6 +46,13 @@ pub(super) fn xtask(workspace: &Workspace, task: &str) -> Result<String, Broken>
     let mut command = Command::new(us);
     command.arg(task).current_dir(&workspace.root);
     quietly(workspace, &mut command).map_err(|broken| Broken { repeat, ..broken })
+}
+
+/// A name that no other command has, in this process or in another.
+fn log_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("ci-{}-{number}.log", std::process::id())
 }
 
 fn run_into(command: &mut Command, log: &Path) -> Result<(bool, String), Failure> {

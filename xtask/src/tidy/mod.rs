@@ -84,7 +84,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match findings.len() {
         0 => Ok(()),
         count => Err(Failure::task(format!(
-            "{count} findings; each line above says what is asked for"
+            "not tidy in {count} places; each line above says what is asked for"
         ))),
     }
 }
