@@ -1,0 +1,423 @@
+//! The handle that every pattern holds. fred is named in this folder only.
+
+mod builder;
+mod classify;
+mod dedicated;
+mod pubsub;
+#[cfg(feature = "tls")]
+mod tls;
+mod wire;
+
+pub use builder::RedisBuilder;
+pub use dedicated::Dedicated;
+pub use pubsub::{Notice, Subscription};
+
+use crate::args::Args;
+use crate::backoff::Backoff;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Executed};
+use crate::key::{Key, Namespace};
+use crate::reply::{FromReply, Value};
+use crate::script::Script;
+use crate::server_info::ServerInfo;
+use crate::telemetry;
+use fred::clients::{Client, Pool};
+use fred::interfaces::ClientLike;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+use wire::{Delivery, Request};
+
+/// Waits between tries of what certainly did not run: short, since the deadline bounds them.
+const UNSENT: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+
+/// A handle on a Redis server, cluster or Sentinel group; cheap to clone.
+///
+/// # One send
+///
+/// A command or script is sent once, with a deadline. If the reply is lost, the error says that it
+/// [may have been applied](Executed::Maybe); nothing is sent again behind the caller's back. What
+/// certainly did not run (no connection, a slot on the move, a failover) is tried again until the
+/// deadline.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), redis_patterns_core::Error> {
+/// use redis_patterns_core::{Args, Redis, Tag};
+///
+/// let redis = Redis::connect("redis://127.0.0.1:6379").await?;
+/// let key = redis.namespace().key("demo", &Tag::of("greeting"));
+/// redis.command::<()>("SET", &[&key], &Args::new().bytes("hello").word("PX").int(60_000)).await?;
+/// let text: Option<String> = redis.command("GET", &[&key], &Args::new()).await?;
+/// assert_eq!(text.as_deref(), Some("hello"));
+/// redis.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Redis {
+    shared: Arc<Shared>,
+    namespace: Namespace,
+    clock: Clock,
+    deadline: Duration,
+}
+
+struct Shared {
+    pool: Pool,
+    owner: Owner,
+    runtime: Handle,
+    /// Counts calls and detached tasks; closed by `close`, which waits for it to be empty.
+    work: TaskTracker,
+    info: OnceCell<ServerInfo>,
+    commands: Mutex<HashMap<&'static str, bool>>,
+    hub: OnceCell<pubsub::Hub>,
+}
+
+/// Whose the connections are, and so whether closing the handle ends them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Us,
+    Caller,
+}
+
+impl Redis {
+    /// Connects to `url` with the defaults of [`RedisBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisBuilder::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::builder(url).connect().await
+    }
+
+    /// Settings for a connection to `url`.
+    ///
+    /// `redis://[user:password@]host:port[/db]`, `redis-cluster://host:port[?node=host:port&..]`,
+    /// `redis-sentinel://host:port?sentinelServiceName=name[&node=host:port..]`; `rediss` instead of
+    /// `redis` for TLS (feature `tls`), `valkey` for the same.
+    pub fn builder(url: &str) -> RedisBuilder {
+        RedisBuilder::new(url)
+    }
+
+    /// A handle on a pool that the caller already has and keeps: closing the handle leaves it open.
+    ///
+    /// The commands of this handle carry their own options, so the pool's retry settings do not
+    /// apply to them; the pool must have been initialised.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn from_pool(pool: Pool, namespace: Namespace) -> Self {
+        Self::new(pool, namespace, Clock::Server, Duration::from_secs(1), Owner::Caller)
+    }
+
+    /// The pool below, for commands that no pattern offers. What is sent there has fred's own
+    /// rules: up to three attempts, and no deadline unless one was set.
+    #[must_use]
+    pub fn fred(&self) -> &Pool {
+        &self.shared.pool
+    }
+
+    fn new(pool: Pool, namespace: Namespace, clock: Clock, deadline: Duration, owner: Owner) -> Self {
+        let shared = Shared {
+            pool,
+            owner,
+            runtime: Handle::current(),
+            work: TaskTracker::new(),
+            info: OnceCell::new(),
+            commands: Mutex::default(),
+            hub: OnceCell::new(),
+        };
+        Self { shared: Arc::new(shared), namespace, clock, deadline }
+    }
+
+    /// The same connections under another namespace.
+    #[must_use]
+    pub fn with_namespace(&self, namespace: Namespace) -> Self {
+        Self { namespace, ..self.clone() }
+    }
+
+    /// The same connections with another deadline for commands.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
+    /// The namespace of every key made through this handle.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Whose time scripts go by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The time within which a command must be answered.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Runs a script on the node of its keys.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`]; [`Error::executed`] says whether the script may have run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The script may have run. It is not sent again.
+    pub async fn run<R: FromReply>(&self, script: &Script, keys: &[&Key], args: &Args) -> Result<R, Error> {
+        self.deliver(Request::Script { script, keys, args }).await
+    }
+
+    /// Sends `NAME keys.. args..` to the node of the keys.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`]; [`Error::executed`] says whether the command may have run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The command may have run. It is not sent again.
+    pub async fn command<R: FromReply>(
+        &self,
+        name: &'static str,
+        keys: &[&Key],
+        args: &Args,
+    ) -> Result<R, Error> {
+        self.deliver(Request::Command { name, keys, args }).await
+    }
+
+    /// Sends `NAME args..`, a command without keys, to any node.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The command may have run. It is not sent again.
+    pub async fn keyless<R: FromReply>(&self, name: &'static str, args: &Args) -> Result<R, Error> {
+        self.deliver(Request::Keyless { name, args }).await
+    }
+
+    /// What server this is, asked once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::keyless`], if this is the first time it is asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the next call asks again.
+    pub async fn server_info(&self) -> Result<&ServerInfo, Error> {
+        self.shared.info.get_or_try_init(|| self.ask_info()).await
+    }
+
+    async fn ask_info(&self) -> Result<ServerInfo, Error> {
+        let text: String = self.keyless("INFO", &Args::new()).await?;
+        ServerInfo::parse(&text).ok_or_else(|| Error::reply("INFO", "the answer names no version"))
+    }
+
+    async fn check_server(&self, place: &str) -> Result<(), Error> {
+        let refuse = |kind, what: String| Err(Error::new(kind, Executed::No, "connect", what));
+        let info = self.server_info().await?;
+        if !info.is_new_enough() {
+            return refuse(ErrorKind::ServerTooOld, format!("{place} runs {info}"))
+                .map_err(|error| error.with_next("at least Redis 7.0 or Valkey 7.2 is needed"));
+        }
+        if info.cluster && !self.any_client().is_clustered() {
+            return refuse(ErrorKind::Config, format!("{place} is a node of a cluster"))
+                .map_err(|error| error.with_next("use redis-cluster:// instead of redis://"));
+        }
+        Ok(())
+    }
+
+    /// Whether the server has a command, asked once per command.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::keyless`], if this is the first time it is asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the next call asks again.
+    pub async fn supports(&self, command: &'static str) -> Result<bool, Error> {
+        let known = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).get(command).copied();
+        if let Some(answer) = known {
+            return Ok(answer);
+        }
+        let reply: Vec<Value> = self.keyless("COMMAND", &Args::new().word("INFO").word(command)).await?;
+        let answer = matches!(reply.first(), Some(Value::Array(facts)) if !facts.is_empty());
+        self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).insert(command, answer);
+        Ok(answer)
+    }
+
+    /// A connection of one's own, for commands that block or wait.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connect`] and the like, as [`RedisBuilder::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn dedicated(&self) -> Result<Dedicated, Error> {
+        self.refuse_if_closed("connect")?;
+        Dedicated::connect(self).await
+    }
+
+    /// Tells every subscriber of `channel`; answers how many heard it on the node that was asked.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the message may go out.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The message may have gone out. Messages are hints: who missed one reads the state instead.
+    pub async fn publish(&self, channel: &Key, message: impl AsRef<[u8]>) -> Result<u64, Error> {
+        self.command("SPUBLISH", &[channel], &Args::new().bytes(message)).await
+    }
+
+    /// Subscribes to `channel`; when this returns, the server has confirmed it, so a state read
+    /// afterwards and the messages that follow leave no gap.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::dedicated`]: the first subscription opens a connection, which all share.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn subscribe(&self, channel: &Key) -> Result<Subscription, Error> {
+        self.refuse_if_closed("SSUBSCRIBE")?;
+        let hub = self.shared.hub.get_or_try_init(|| pubsub::Hub::connect(self)).await?;
+        hub.subscribe(channel, self.deadline).await
+    }
+
+    /// Starts a task that runs to its end even if nobody waits for it; [`Redis::close`] waits.
+    ///
+    /// Works where no runtime is current, such as in a `drop`.
+    pub fn detach<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.shared.work.spawn_on(task, &self.shared.runtime)
+    }
+
+    /// Waits for calls and detached tasks that are under way, then ends the connections.
+    ///
+    /// New calls fail at once with [`ErrorKind::Closed`]; detached tasks may still use other
+    /// handles. Every clone is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: call it again.
+    pub async fn close(&self) {
+        self.shared.work.close();
+        self.shared.work.wait().await;
+        if let Some(hub) = self.shared.hub.get() {
+            hub.close().await;
+        }
+        if self.shared.owner == Owner::Us {
+            // The error of a connection that is already gone is of no interest.
+            let _ = self.shared.pool.quit().await;
+        }
+    }
+
+    fn refuse_if_closed(&self, operation: &'static str) -> Result<(), Error> {
+        if self.shared.work.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, Executed::No, operation, "the handle was closed"));
+        }
+        Ok(())
+    }
+
+    fn any_client(&self) -> &Client {
+        self.shared.pool.next()
+    }
+
+    async fn deliver<R: FromReply>(&self, request: Request<'_>) -> Result<R, Error> {
+        let operation = request.operation();
+        let slot = request.check()?;
+        self.refuse_if_closed(operation)?;
+        let _under_way = self.shared.work.token();
+        let span = tracing::debug_span!(
+            target: telemetry::TARGET, telemetry::SPAN_CALL,
+            db.system.name = telemetry::DB_SYSTEM, db.operation.name = operation
+        );
+        let value = self.send_until_deadline(request, slot).instrument(span).await?;
+        R::from_reply(value)
+            .ok_or_else(|| Error::reply(operation, "the reply has another shape than expected"))
+    }
+
+    async fn send_until_deadline(&self, request: Request<'_>, slot: Option<u16>) -> Result<Value, Error> {
+        let started = Instant::now();
+        let mut tries = 0;
+        loop {
+            let left = self.deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
+            let how = Delivery { slot, deadline: left, blocking: false };
+            let error = match wire::send_once(self.any_client(), request, how).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let wait = UNSENT.delay(tries);
+            if !error.is_retry_safe() || started.elapsed() + wait >= self.deadline {
+                return Err(error);
+            }
+            tries += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("namespace", &self.namespace)
+            .field("server", &self.shared.info.get())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // fred's background tasks hold their client, so the connections would outlive the handle.
+        if self.owner == Owner::Us {
+            let pool = self.pool.clone();
+            self.runtime.spawn(async move { pool.quit().await });
+        }
+    }
+}

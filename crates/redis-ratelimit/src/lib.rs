@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod decision;
+mod error;
+mod keys;
+mod limiter;
+mod options;
+mod scripts;
+
+pub use decision::{Decision, Outcome};
+pub use error::Error;
+pub use limiter::RateLimiter;
+pub use options::FixedWindow;
+/// The handle and the names that the calls above take.
+pub use redis_patterns_core::{Namespace, Redis};
