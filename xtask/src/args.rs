@@ -39,9 +39,7 @@ impl Args {
                 return Ok(None);
             }
             if !take(&arg, &mut values)? {
-                return Err(Failure::usage(format!(
-                    "{arg:?} means nothing here; --help lists the options"
-                )));
+                return Err(Failure::usage(format!("{arg:?} means nothing here; --help lists the options")));
             }
         }
         Ok(Some(self.rest.unwrap_or_default()))
@@ -54,9 +52,7 @@ impl Args {
         take: impl FnMut(&str, &mut Values) -> Result<bool, Failure>,
     ) -> Result<bool, Failure> {
         if self.rest.is_some() {
-            return Err(Failure::usage(
-                "this task hands no arguments on, so nothing may follow `--`",
-            ));
+            return Err(Failure::usage("this task hands no arguments on, so nothing may follow `--`"));
         }
         Ok(self.parse(help, take)?.is_some())
     }
@@ -87,9 +83,7 @@ mod tests {
 
     #[test]
     fn a_task_that_hands_nothing_on_refuses_two_dashes() {
-        let failure = Args::new(["--", "x"].iter())
-            .parse_all("", |_, _| Ok(true))
-            .unwrap_err();
+        let failure = Args::new(["--", "x"].iter()).parse_all("", |_, _| Ok(true)).unwrap_err();
         assert_eq!(failure.code(), 2);
     }
 }

@@ -10,9 +10,7 @@ use crate::failure::{Context, Failure};
 pub(crate) fn root() -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    xtask
-        .parent()
-        .map_or_else(|| xtask.clone(), Path::to_path_buf)
+    xtask.parent().map_or_else(|| xtask.clone(), Path::to_path_buf)
 }
 
 /// A cargo command that starts in the root.
@@ -26,9 +24,7 @@ pub(crate) fn cargo(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Comman
 /// Shows the command, runs it with our own input and output, and passes its exit code on.
 pub(crate) fn run(mut command: Command) -> Result<(), Failure> {
     eprintln!("$ {}", spell(&command));
-    let status = command
-        .status()
-        .context(format_args!("cannot run {}", spell(&command)))?;
+    let status = command.status().context(format_args!("cannot run {}", spell(&command)))?;
     pass_on(status)
 }
 
@@ -40,9 +36,7 @@ pub(crate) fn pass_on(status: ExitStatus) -> Result<(), Failure> {
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     match code {
         Some(code) => Err(Failure::Child(code)),
-        None => Err(Failure::task(format!(
-            "the program did not end by itself: {status}"
-        ))),
+        None => Err(Failure::task(format!("the program did not end by itself: {status}"))),
     }
 }
 
@@ -55,18 +49,11 @@ pub(crate) fn spell(command: &Command) -> String {
         (!name.starts_with("REDIS_PATTERNS_")).then(|| format!("{name}={}", quote(value)))
     });
     let program = match command.get_program().to_str() {
-        Some(path) => Path::new(path)
-            .file_name()
-            .and_then(OsStr::to_str)
-            .unwrap_or(path),
+        Some(path) => Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path),
         None => "cargo",
     };
     let args = command.get_args().map(|arg| quote(&arg.to_string_lossy()));
-    settings
-        .chain([program.to_string()])
-        .chain(args)
-        .collect::<Vec<_>>()
-        .join(" ")
+    settings.chain([program.to_string()]).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 fn quote(word: &str) -> String {
@@ -86,9 +73,7 @@ mod tests {
     fn a_command_is_spelled_so_that_a_shell_takes_it() {
         let mut command = Command::new("/somewhere/bin/cargo");
         command.args(["test", "--features", "a/b,c/d", "it's here"]);
-        command
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .env("REDIS_PATTERNS_STANDALONE_URL", "redis://x");
+        command.env("RUSTDOCFLAGS", "-D warnings").env("REDIS_PATTERNS_STANDALONE_URL", "redis://x");
         assert_eq!(
             spell(&command),
             r"RUSTDOCFLAGS='-D warnings' cargo test --features a/b,c/d 'it'\''s here'"

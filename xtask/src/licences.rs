@@ -28,9 +28,7 @@ pub(crate) fn findings() -> Result<Vec<String>, Failure> {
 fn finding(package: &Value) -> Option<String> {
     let who = format!("{} {}", text(&package["name"]), text(&package["version"]));
     // A path of our own has no source at all.
-    let from_registry = package["source"]
-        .as_str()
-        .is_none_or(|source| source.starts_with("registry+"));
+    let from_registry = package["source"].as_str().is_none_or(|source| source.starts_with("registry+"));
     if !from_registry {
         return Some(format!(
             "{who}: comes from {}; only the public crate registry is allowed",
@@ -47,10 +45,7 @@ fn finding(package: &Value) -> Option<String> {
 /// Whether an SPDX expression can be satisfied with the allowed licences alone.
 fn allowed(expression: &str) -> bool {
     // Older crates write `MIT/Apache-2.0` where they mean `OR`.
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut rest = words.as_slice();
     // What is left over was not understood, and what is not understood is not allowed.
@@ -134,9 +129,7 @@ mod tests {
     #[test]
     fn a_bad_licence_none_and_a_bad_source_are_found() {
         let of = |licence: Option<&str>, source: Option<&str>| {
-            finding(
-                &json!({ "name": "a", "version": "1.0.0", "license": licence, "source": source }),
-            )
+            finding(&json!({ "name": "a", "version": "1.0.0", "license": licence, "source": source }))
         };
         assert_eq!(of(Some("MIT"), None), None);
         assert_eq!(of(Some("MIT"), Some("registry+somewhere")), None);
@@ -145,11 +138,7 @@ mod tests {
             of(Some("AGPL-3.0"), None).unwrap(),
             "a 1.0.0: licence AGPL-3.0 is not on the list in deny.toml"
         );
-        assert!(
-            of(Some("MIT"), Some("git+somewhere"))
-                .unwrap()
-                .contains("only the public crate registry")
-        );
+        assert!(of(Some("MIT"), Some("git+somewhere")).unwrap().contains("only the public crate registry"));
     }
 
     #[test]
@@ -157,10 +146,7 @@ mod tests {
         let deny = include_str!("../../deny.toml");
         let (_, after) = deny.split_once("\nallow = [\n").unwrap();
         let (list, _) = after.split_once("\n]").unwrap();
-        let listed: Vec<&str> = list
-            .lines()
-            .map(|line| line.trim().trim_matches(['"', ',']))
-            .collect();
+        let listed: Vec<&str> = list.lines().map(|line| line.trim().trim_matches(['"', ','])).collect();
         assert_eq!(listed, ALLOWED);
     }
 }

@@ -1,13 +1,19 @@
 //! `cargo xtask`: everything this repository can do, one file per task. This file only dispatches.
 
 mod args;
+mod bench;
 mod cargo;
+mod chaos;
 mod ci;
+mod demo;
 mod failure;
 mod licences;
 mod package;
 mod progress;
+mod server_args;
+mod servers;
 mod source;
+mod test;
 mod tidy;
 mod workspace;
 
@@ -19,6 +25,15 @@ use failure::Failure;
 const HELP: &str = "\
 cargo xtask TASK [options]        cargo xtask TASK --help says more
 
+  demo      all five patterns at work on a real server, with a table of what happened
+  test      start servers, run every test that can run, say what was skipped and why
+  bench     the benchmarks of one crate, or of all, on a server of their own
+  chaos     the fault tests: kills, lost replies, failovers
+
+  up        start servers and leave them running
+  down      stop them
+  status    say what runs, and what could
+
   ci        everything that must be green: fmt, clippy, docs, tidy, licences, features, light, test, package
   tidy      check the text: scripts, lengths, layers, rooms of each crate, words that must not stay
   package   build the .crate files and compile each from its package
@@ -28,6 +43,13 @@ cargo xtask TASK [options]        cargo xtask TASK --help says more
 type Task = fn(Args) -> Result<(), Failure>;
 
 const TASKS: &[(&str, Task)] = &[
+    ("demo", demo::run),
+    ("test", test::run),
+    ("bench", bench::run),
+    ("chaos", chaos::run),
+    ("up", servers::up),
+    ("down", servers::down),
+    ("status", servers::status),
     ("ci", ci::run),
     ("tidy", tidy::run),
     ("package", package::run_package),
@@ -49,9 +71,7 @@ fn dispatch(mut argv: impl Iterator<Item = String>) -> Result<(), Failure> {
     }
     match TASKS.iter().find(|(task, _)| *task == name) {
         Some((_, run)) => run(Args::new(argv)),
-        None => Err(Failure::usage(format!(
-            "no task is called {name:?}; `cargo xtask` lists them"
-        ))),
+        None => Err(Failure::usage(format!("no task is called {name:?}; `cargo xtask` lists them"))),
     }
 }
 

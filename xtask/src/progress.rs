@@ -18,14 +18,8 @@ impl Step {
     pub(crate) fn begin(label: String) -> Self {
         let started = Instant::now();
         say(&format!("{label} ... "));
-        let clock = std::io::stdout()
-            .is_terminal()
-            .then(|| tick(label.clone(), started));
-        Self {
-            label,
-            started,
-            clock,
-        }
+        let clock = std::io::stdout().is_terminal().then(|| tick(label.clone(), started));
+        Self { label, started, clock }
     }
 
     /// Ends the line: `ok`, `FAILED` or `skipped`, the time, and a note.
@@ -36,20 +30,9 @@ impl Step {
             // A clock that broke has nothing to tell; the step's own outcome counts.
             let _ = clock.join();
         }
-        let again = if on_terminal {
-            format!("\r{} ... ", self.label)
-        } else {
-            String::new()
-        };
-        let note = if note.is_empty() {
-            String::new()
-        } else {
-            format!("  ({note})")
-        };
-        say(&format!(
-            "{again}{outcome} {}{note}\n",
-            seconds(self.started.elapsed())
-        ));
+        let again = if on_terminal { format!("\r{} ... ", self.label) } else { String::new() };
+        let note = if note.is_empty() { String::new() } else { format!("  ({note})") };
+        say(&format!("{again}{outcome} {}{note}\n", seconds(self.started.elapsed())));
     }
 }
 

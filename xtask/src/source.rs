@@ -12,11 +12,7 @@ pub(crate) fn code_only(text: &str) -> String {
             code.push(chars[at]);
             at += 1;
         } else {
-            code.extend(
-                chars[at..end]
-                    .iter()
-                    .map(|c| if *c == '\n' { '\n' } else { ' ' }),
-            );
+            code.extend(chars[at..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
             at = end;
         }
     }
@@ -80,13 +76,7 @@ fn end_of_raw_string(chars: &[char], start: usize) -> Option<usize> {
         return None; // a raw name such as r#type
     }
     let closes = |at: usize| {
-        chars[at] == '"'
-            && chars[at + 1..]
-                .iter()
-                .take(hashes)
-                .filter(|c| **c == '#')
-                .count()
-                == hashes
+        chars[at] == '"' && chars[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes
     };
     let close = (open + 1..chars.len()).find(|at| closes(*at));
     Some(close.map_or(chars.len(), |close| close + 1 + hashes))
@@ -95,11 +85,7 @@ fn end_of_raw_string(chars: &[char], start: usize) -> Option<usize> {
 /// `'x'` and `'\n'` are characters, `'a` is a lifetime.
 fn end_of_char(chars: &[char], start: usize) -> Option<usize> {
     if chars.get(start + 1) == Some(&'\\') {
-        return Some(
-            position(chars, start + 3, '\'')
-                .saturating_add(1)
-                .min(chars.len()),
-        );
+        return Some(position(chars, start + 3, '\'').saturating_add(1).min(chars.len()));
     }
     (chars.get(start + 2) == Some(&'\'')).then_some(start + 3)
 }
@@ -136,11 +122,7 @@ pub(crate) fn functions(code: &str) -> Vec<Function> {
 }
 
 fn function_at(code: &str, at: usize) -> Option<Function> {
-    let name: String = code[at + 3..]
-        .trim_start()
-        .chars()
-        .take_while(|c| is_word(*c))
-        .collect();
+    let name: String = code[at + 3..].trim_start().chars().take_while(|c| is_word(*c)).collect();
     let body = body_after(code, at)?;
     let whole = &code[at..body.end];
     Some(Function {
@@ -182,9 +164,7 @@ fn line_of(code: &str, at: usize) -> usize {
 
 /// The lines, counted from 1, of each `#[cfg(test)]` item.
 pub(crate) fn test_parts(code: &str) -> Vec<std::ops::RangeInclusive<usize>> {
-    let marks = code
-        .match_indices("#[cfg(test)]")
-        .map(|(at, mark)| at + mark.len());
+    let marks = code.match_indices("#[cfg(test)]").map(|(at, mark)| at + mark.len());
     marks
         .filter_map(|at| body_after(code, at))
         .map(|body| line_of(code, body.start)..=line_of(code, body.end - 1))
@@ -201,22 +181,13 @@ mod tests {
         let code = code_only(text);
         assert_eq!(code.lines().count(), text.lines().count());
         assert!(!code.contains("fn") && !code.contains('{'), "{code}");
-        assert!(
-            code.contains("let b =") && code.contains("&'a str"),
-            "{code}"
-        );
+        assert!(code.contains("let b =") && code.contains("&'a str"), "{code}");
     }
 
     #[test]
     fn escaped_characters_and_byte_strings_end_where_they_end() {
-        assert_eq!(
-            code_only(r"f('\'', '\\', b'x', '\u{1F}', y)").replace(' ', ""),
-            "f(,,b,,y)"
-        );
-        assert_eq!(
-            code_only("g(br#\"a\"b\"#, for_r, r#type)").replace(' ', ""),
-            "g(b,for_r,r#type)"
-        );
+        assert_eq!(code_only(r"f('\'', '\\', b'x', '\u{1F}', y)").replace(' ', ""), "f(,,b,,y)");
+        assert_eq!(code_only("g(br#\"a\"b\"#, for_r, r#type)").replace(' ', ""), "g(b,for_r,r#type)");
     }
 
     #[test]
@@ -224,14 +195,7 @@ mod tests {
         let code = code_only(
             "impl X {\n    pub async fn run(a: [u8; 2]) -> u8 {\n        // why\n\n        if a {\n            1\n        }\n    }\n    fn none();\n}\n",
         );
-        assert_eq!(
-            functions(&code),
-            [Function {
-                name: "run".into(),
-                line: 2,
-                code_lines: 5
-            }]
-        );
+        assert_eq!(functions(&code), [Function { name: "run".into(), line: 2, code_lines: 5 }]);
     }
 
     #[test]

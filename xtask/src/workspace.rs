@@ -9,13 +9,8 @@ use crate::cargo::cargo;
 use crate::failure::{Context, Failure};
 
 /// The folders of the five patterns. A folder keeps its name even if its package must change it.
-pub(crate) const PATTERNS: [&str; 5] = [
-    "redis-ratelimit",
-    "redis-lock",
-    "redis-idem",
-    "redis-session",
-    "redis-queue",
-];
+pub(crate) const PATTERNS: [&str; 5] =
+    ["redis-ratelimit", "redis-lock", "redis-idem", "redis-session", "redis-queue"];
 
 /// The members of the workspace, in dependency order: core before those that stand on it.
 #[derive(Debug)]
@@ -58,10 +53,7 @@ pub(crate) enum Kind {
 impl Member {
     /// The last part of the folder's path.
     pub(crate) fn folder_name(&self) -> &str {
-        self.folder
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default()
+        self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
     pub(crate) fn is_pattern(&self) -> bool {
@@ -86,20 +78,10 @@ impl Workspace {
 
     /// The crate of that name, by package or by folder.
     pub(crate) fn member(&self, name: &str) -> Result<&Member, Failure> {
-        let found = self
-            .members
-            .iter()
-            .find(|member| member.name == name || member.folder_name() == name);
+        let found = self.members.iter().find(|member| member.name == name || member.folder_name() == name);
         found.ok_or_else(|| {
-            let names: Vec<_> = self
-                .members
-                .iter()
-                .map(|member| member.name.as_str())
-                .collect();
-            Failure::usage(format!(
-                "no crate {name:?} in this workspace; there are {}",
-                names.join(", ")
-            ))
+            let names: Vec<_> = self.members.iter().map(|member| member.name.as_str()).collect();
+            Failure::usage(format!("no crate {name:?} in this workspace; there are {}", names.join(", ")))
         })
     }
 
@@ -113,18 +95,10 @@ impl Workspace {
         // Members stand in dependency order, so one walk from the back meets every need.
         for member in self.members.iter().rev() {
             if needed.contains(&member.name.as_str()) {
-                needed.extend(
-                    member
-                        .dependencies
-                        .iter()
-                        .map(|dependency| dependency.name.as_str()),
-                );
+                needed.extend(member.dependencies.iter().map(|dependency| dependency.name.as_str()));
             }
         }
-        self.members
-            .iter()
-            .filter(|member| needed.contains(&member.name.as_str()))
-            .collect()
+        self.members.iter().filter(|member| needed.contains(&member.name.as_str())).collect()
     }
 
     /// A path as a reader in the root would write it.
@@ -136,15 +110,9 @@ impl Workspace {
 /// `cargo metadata`, parsed.
 pub(crate) fn metadata(args: &[&str]) -> Result<Value, Failure> {
     let mut command = cargo(["metadata", "--format-version", "1"]);
-    let output = command
-        .args(args)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo metadata")?;
+    let output = command.args(args).stderr(Stdio::inherit()).output().context("cannot run cargo metadata")?;
     if !output.status.success() {
-        return Err(Failure::task(
-            "cargo metadata failed; the lines above say why",
-        ));
+        return Err(Failure::task("cargo metadata failed; the lines above say why"));
     }
     serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")
 }
@@ -168,10 +136,7 @@ fn member(package: &Value) -> Member {
         description: !text(&package["description"]).is_empty(),
         keywords: list(&package["keywords"]).next().is_some(),
         license: !text(&package["license"]).is_empty(),
-        features: features
-            .into_iter()
-            .flat_map(|map| map.keys().cloned())
-            .collect(),
+        features: features.into_iter().flat_map(|map| map.keys().cloned()).collect(),
         targets: list(&package["targets"]).flat_map(target).collect(),
         dependencies: list(&package["dependencies"]).map(dependency).collect(),
     }
@@ -179,9 +144,7 @@ fn member(package: &Value) -> Member {
 
 fn target(target: &Value) -> Vec<(String, String)> {
     let name = text(&target["name"]);
-    list(&target["kind"])
-        .map(|kind| (text(kind).to_string(), name.to_string()))
-        .collect()
+    list(&target["kind"]).map(|kind| (text(kind).to_string(), name.to_string())).collect()
 }
 
 fn dependency(dependency: &Value) -> Dependency {
@@ -200,15 +163,9 @@ fn in_order(mut waiting: Vec<Member>) -> Vec<Member> {
     let mut ordered: Vec<Member> = Vec::new();
     while !waiting.is_empty() {
         let needs = |member: &Member, other: &Member| {
-            member.name != other.name
-                && member
-                    .dependencies
-                    .iter()
-                    .any(|need| need.name == other.name)
+            member.name != other.name && member.dependencies.iter().any(|need| need.name == other.name)
         };
-        let free = waiting
-            .iter()
-            .position(|member| !waiting.iter().any(|other| needs(member, other)));
+        let free = waiting.iter().position(|member| !waiting.iter().any(|other| needs(member, other)));
         ordered.push(waiting.remove(free.unwrap_or(0)));
     }
     ordered
@@ -219,10 +176,7 @@ mod tests {
     use super::*;
 
     fn member(name: &str, needs: &[&str]) -> Member {
-        let need = |name: &&str| Dependency {
-            name: name.to_string(),
-            kind: Kind::Normal,
-        };
+        let need = |name: &&str| Dependency { name: name.to_string(), kind: Kind::Normal };
         Member {
             name: name.into(),
             folder: Path::new("crates").join(name),
@@ -232,10 +186,7 @@ mod tests {
     }
 
     fn names<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<&'a str> {
-        members
-            .into_iter()
-            .map(|member| member.name.as_str())
-            .collect()
+        members.into_iter().map(|member| member.name.as_str()).collect()
     }
 
     #[test]
@@ -256,27 +207,17 @@ mod tests {
 
     #[test]
     fn one_crate_brings_what_it_needs_and_no_more() {
-        let members = in_order(vec![
-            member("lock", &["core"]),
-            member("queue", &["core"]),
-            member("core", &[]),
-        ]);
-        let workspace = Workspace {
-            root: PathBuf::new(),
-            target: PathBuf::new(),
-            members,
-        };
+        let members =
+            in_order(vec![member("lock", &["core"]), member("queue", &["core"]), member("core", &[])]);
+        let workspace = Workspace { root: PathBuf::new(), target: PathBuf::new(), members };
         let queue = workspace.member("queue").unwrap();
         assert_eq!(names(workspace.with_needs(&[queue])), ["core", "queue"]);
     }
 
     #[test]
     fn an_unknown_crate_is_wrong_usage_and_the_known_are_named() {
-        let workspace = Workspace {
-            root: PathBuf::new(),
-            target: PathBuf::new(),
-            members: vec![member("core", &[])],
-        };
+        let workspace =
+            Workspace { root: PathBuf::new(), target: PathBuf::new(), members: vec![member("core", &[])] };
         let failure = workspace.member("corr").unwrap_err();
         assert_eq!(failure.code(), 2);
         assert!(failure.to_string().ends_with("there are core"), "{failure}");

@@ -66,10 +66,7 @@ fn known_step(name: String) -> Result<String, Failure> {
         return Ok(name);
     }
     let known: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
-    Err(Failure::usage(format!(
-        "no step is called {name:?}; there are {}",
-        known.join(", ")
-    )))
+    Err(Failure::usage(format!("no step is called {name:?}; there are {}", known.join(", "))))
 }
 
 fn choose(only: &[String], skip: &[String]) -> Vec<(&'static str, Work)> {
@@ -79,26 +76,19 @@ fn choose(only: &[String], skip: &[String]) -> Vec<(&'static str, Work)> {
     all.filter(|(name, _)| wanted(name)).collect()
 }
 
-fn step(
-    name: &str,
-    label: String,
-    work: impl FnOnce() -> Result<String, Broken>,
-) -> Result<(), Failure> {
+fn step(name: &str, label: String, work: impl FnOnce() -> Result<String, Broken>) -> Result<(), Failure> {
     let step = Step::begin(label);
-    match work() {
-        Ok(note) => {
-            step.end("ok", &note);
-            Ok(())
-        }
-        Err(broken) => {
-            step.end("FAILED", "");
-            eprintln!("{}\n", broken.output.trim_end());
-            let repeat = broken.repeat;
-            Err(Failure::task(format!(
-                "{name} failed; to see it again: {repeat}"
-            )))
-        }
+    let outcome = work();
+    match &outcome {
+        Ok(note) => step.end("ok", note),
+        Err(_) => step.end("FAILED", ""),
     }
+    outcome.map(drop).map_err(|broken| explain(name, &broken))
+}
+
+fn explain(name: &str, broken: &Broken) -> Failure {
+    eprintln!("{}\n", broken.output.trim_end());
+    Failure::task(format!("{name} failed; to see it again: {}", broken.repeat))
 }
 
 #[cfg(test)]
@@ -133,13 +123,7 @@ mod tests {
 
     #[test]
     fn a_failed_step_says_how_to_see_it_again() {
-        let broken = || {
-            Err(Broken {
-                output: "x".into(),
-                repeat: "cargo y".into(),
-            })
-        };
-        let failure = step("docs", "[1/1] docs".into(), broken).unwrap_err();
+        let failure = explain("docs", &Broken::new("x", "cargo y"));
         assert_eq!(failure.to_string(), "docs failed; to see it again: cargo y");
     }
 }

@@ -18,10 +18,7 @@ pub(super) struct Broken {
 
 impl Broken {
     pub(super) fn new(output: impl ToString, repeat: &str) -> Self {
-        Self {
-            output: output.to_string(),
-            repeat: repeat.into(),
-        }
+        Self { output: output.to_string(), repeat: repeat.into() }
     }
 }
 
@@ -61,10 +58,7 @@ fn run_into(command: &mut Command, log: &Path) -> Result<(bool, String), Failure
     let status = command.stdout(file).stderr(second).status();
     let status = status.context(format_args!("cannot run {}", spell(command)))?;
     let output = std::fs::read(log).context(log.display())?;
-    Ok((
-        status.success(),
-        String::from_utf8_lossy(&output).into_owned(),
-    ))
+    Ok((status.success(), String::from_utf8_lossy(&output).into_owned()))
 }
 
 #[cfg(test)]
@@ -72,11 +66,7 @@ mod tests {
     use super::*;
 
     fn workspace() -> Workspace {
-        Workspace {
-            root: "/".into(),
-            target: std::env::temp_dir(),
-            members: vec![],
-        }
+        Workspace { root: "/".into(), target: std::env::temp_dir(), members: vec![] }
     }
 
     #[test]
@@ -91,9 +81,6 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_broken_too() {
         let broken = quietly(&workspace(), &mut Command::new("no-such-program")).unwrap_err();
-        assert!(
-            broken.output.starts_with("cannot run no-such-program"),
-            "{broken:?}"
-        );
+        assert!(broken.output.starts_with("cannot run no-such-program"), "{broken:?}");
     }
 }

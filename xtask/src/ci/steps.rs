@@ -41,9 +41,7 @@ pub(super) fn licences(workspace: &Workspace) -> Outcome {
     let findings = policy::findings().map_err(|failure| Broken::new(failure, repeat))?;
     none_of(findings, repeat)?;
     if quietly(workspace, &mut cargo(["deny", "--version"])).is_err() {
-        return Ok(
-            "cargo-deny skipped, it is not here: `cargo install --locked cargo-deny`".into(),
-        );
+        return Ok("cargo-deny skipped, it is not here: `cargo install --locked cargo-deny`".into());
     }
     let mut deny = cargo(["deny", "check", "licenses", "bans", "sources"]);
     quietly(workspace, &mut deny).map(|_| "cargo-deny agrees".into())
@@ -62,9 +60,8 @@ pub(super) fn features(workspace: &Workspace) -> Outcome {
 }
 
 pub(super) fn light(workspace: &Workspace) -> Outcome {
-    let adopted = |member: &&Member| {
-        member.name == "redis-patterns-core" || PATTERNS.contains(&member.folder_name())
-    };
+    let adopted =
+        |member: &&Member| member.name == "redis-patterns-core" || PATTERNS.contains(&member.folder_name());
     let mut sizes = Vec::new();
     for member in workspace.members.iter().filter(adopted) {
         let mut command = cargo(["tree", "-e", "normal", "--prefix", "none", "-p"]);
@@ -119,10 +116,7 @@ fn heavy_ones(tree: &str) -> Vec<&str> {
 
 /// How many different crates a tree holds; one that was shown before is marked `(*)`.
 fn different(tree: &str) -> usize {
-    let mut crates: Vec<_> = tree
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)"))
-        .collect();
+    let mut crates: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
     crates.sort_unstable();
     crates.dedup();
     crates.len()
@@ -134,7 +128,8 @@ mod tests {
 
     #[test]
     fn heavy_crates_are_seen_in_a_tree() {
-        let tree = "redis-lock v0.1.0\nfred v10.1.0\naxum-core v0.5.0\nsqlx v0.8.0\nmaxum v1.0.0\nsqlx v0.8.0 (*)\n";
+        let tree =
+            "redis-lock v0.1.0\nfred v10.1.0\naxum-core v0.5.0\nsqlx v0.8.0\nmaxum v1.0.0\nsqlx v0.8.0 (*)\n";
         assert_eq!(heavy_ones(tree), ["axum-core", "sqlx"]);
         assert_eq!(different(tree), 5);
     }

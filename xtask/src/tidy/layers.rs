@@ -20,38 +20,25 @@ pub(super) fn check_source(file: &File) -> Vec<Finding> {
     if !in_src || at_home || !has_extension(&file.path, "rs") {
         return Vec::new();
     }
-    let naming = (1..)
-        .zip(file.code.lines())
-        .filter(|(_, code)| has_word(code, CLIENT));
-    naming
-        .map(|(line, _)| file.finding(line, format!("{CLIENT} is named outside {CLIENT_FOLDER}")))
-        .collect()
+    let naming = (1..).zip(file.code.lines()).filter(|(_, code)| has_word(code, CLIENT));
+    naming.map(|(line, _)| file.finding(line, format!("{CLIENT} is named outside {CLIENT_FOLDER}"))).collect()
 }
 
 /// The arrows between the crates.
 pub(super) fn check_members(members: &[Member]) -> Vec<Finding> {
-    let patterns: Vec<&str> = members
-        .iter()
-        .filter(|member| member.is_pattern())
-        .map(|member| member.name.as_str())
-        .collect();
+    let patterns: Vec<&str> =
+        members.iter().filter(|member| member.is_pattern()).map(|member| member.name.as_str()).collect();
     let mut findings = Vec::new();
     for member in members {
         for need in &member.dependencies {
             if member.is_pattern() && patterns.contains(&need.name.as_str()) {
                 findings.push(finding(
                     member,
-                    format!(
-                        "a pattern needs another, {}: what they share belongs in core",
-                        need.name
-                    ),
+                    format!("a pattern needs another, {}: what they share belongs in core", need.name),
                 ));
             }
             if need.name == CLIENT && need.kind != Kind::Dev && member.name != CLIENT_OWNER {
-                findings.push(finding(
-                    member,
-                    format!("needs {CLIENT}; only {CLIENT_OWNER} may"),
-                ));
+                findings.push(finding(member, format!("needs {CLIENT}; only {CLIENT_OWNER} may")));
             }
         }
     }
@@ -59,13 +46,7 @@ pub(super) fn check_members(members: &[Member]) -> Vec<Finding> {
 }
 
 fn finding(member: &Member, text: String) -> Finding {
-    Finding {
-        path: Path::new("crates")
-            .join(member.folder_name())
-            .join("Cargo.toml"),
-        line: 0,
-        text,
-    }
+    Finding { path: Path::new("crates").join(member.folder_name()).join("Cargo.toml"), line: 0, text }
 }
 
 #[cfg(test)]
@@ -74,10 +55,7 @@ mod tests {
     use crate::workspace::Dependency;
 
     fn member(name: &str, kind: Kind, need: &str) -> Member {
-        let dependencies = vec![Dependency {
-            name: need.into(),
-            kind,
-        }];
+        let dependencies = vec![Dependency { name: need.into(), kind }];
         Member {
             name: name.into(),
             folder: Path::new("crates").join(name),
@@ -87,37 +65,16 @@ mod tests {
     }
 
     fn texts(members: &[Member]) -> Vec<String> {
-        check_members(members)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check_members(members).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_client_is_named_in_one_folder() {
         let lines = |path: &str, text: &str| check_source(&File::new(path, text)).len();
-        assert_eq!(
-            lines("crates/redis-lock/src/lib.rs", "use fred::clients::Pool;\n"),
-            1
-        );
-        assert_eq!(
-            lines(
-                "crates/redis-lock/src/lib.rs",
-                "//! as fred::Pool\nuse alfred::x;\n"
-            ),
-            0
-        );
-        assert_eq!(
-            lines(
-                "crates/redis-patterns-core/src/redis/run.rs",
-                "use fred::x;\n"
-            ),
-            0
-        );
-        assert_eq!(
-            lines("crates/redis-patterns-core/src/script.rs", "use fred::x;\n"),
-            1
-        );
+        assert_eq!(lines("crates/redis-lock/src/lib.rs", "use fred::clients::Pool;\n"), 1);
+        assert_eq!(lines("crates/redis-lock/src/lib.rs", "//! as fred::Pool\nuse alfred::x;\n"), 0);
+        assert_eq!(lines("crates/redis-patterns-core/src/redis/run.rs", "use fred::x;\n"), 0);
+        assert_eq!(lines("crates/redis-patterns-core/src/script.rs", "use fred::x;\n"), 1);
         assert_eq!(lines("crates/redis-lock/benches/a.rs", "use fred::x;\n"), 0);
     }
 

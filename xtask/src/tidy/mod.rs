@@ -56,20 +56,12 @@ struct File {
 impl File {
     fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         let (path, text) = (path.into(), text.into());
-        let code = if has_extension(&path, "rs") {
-            code_only(&text)
-        } else {
-            text.clone()
-        };
+        let code = if has_extension(&path, "rs") { code_only(&text) } else { text.clone() };
         Self { path, text, code }
     }
 
     fn finding(&self, line: usize, text: impl Into<String>) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line,
-            text: text.into(),
-        }
+        Finding { path: self.path.clone(), line, text: text.into() }
     }
 }
 
@@ -83,9 +75,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     match findings.len() {
         0 => Ok(()),
-        count => Err(Failure::task(format!(
-            "not tidy in {count} places; each line above says what is asked for"
-        ))),
+        count => {
+            Err(Failure::task(format!("not tidy in {count} places; each line above says what is asked for")))
+        }
     }
 }
 
@@ -114,17 +106,12 @@ fn is_script(path: &Path) -> bool {
 
 fn check_script(path: &Path, short: &Path) -> Result<Vec<Finding>, Failure> {
     let found = lua::check(path).context(short.display())?;
-    let ours = |finding: lua::Finding| Finding {
-        path: short.into(),
-        line: finding.line,
-        text: finding.text,
-    };
+    let ours = |finding: lua::Finding| Finding { path: short.into(), line: finding.line, text: finding.text };
     Ok(found.into_iter().map(ours).collect())
 }
 
 fn has_extension(path: &Path, wanted: &str) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == wanted)
+    path.extension().is_some_and(|extension| extension == wanted)
 }
 
 /// Every .rs and .lua file of ours, sorted.
@@ -152,14 +139,8 @@ mod tests {
     #[test]
     fn a_finding_is_one_line_that_an_editor_can_follow() {
         let file = File::new("crates/a/src/lib.rs", "");
-        assert_eq!(
-            file.finding(7, "too long").to_string(),
-            "crates/a/src/lib.rs:7: too long"
-        );
-        assert_eq!(
-            file.finding(0, "too long").to_string(),
-            "crates/a/src/lib.rs: too long"
-        );
+        assert_eq!(file.finding(7, "too long").to_string(), "crates/a/src/lib.rs:7: too long");
+        assert_eq!(file.finding(0, "too long").to_string(), "crates/a/src/lib.rs: too long");
     }
 
     #[test]
@@ -175,10 +156,6 @@ mod tests {
         let findings = check_script(&path, Path::new("x/src/bad.lua")).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert!(!findings.is_empty());
-        assert!(
-            findings[0].to_string().starts_with("x/src/bad.lua:"),
-            "{}",
-            findings[0]
-        );
+        assert!(findings[0].to_string().starts_with("x/src/bad.lua:"), "{}", findings[0]);
     }
 }

@@ -19,8 +19,7 @@ const ROOMS: [&[&str]; 5] = [
 const PAPERS: [&str; 2] = ["README.md", "CHANGELOG.md"];
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
-    let of_one =
-        |member: &Member| check_member(workspace.short(&member.folder), &member.folder, member);
+    let of_one = |member: &Member| check_member(workspace.short(&member.folder), &member.folder, member);
     workspace.members.iter().flat_map(of_one).collect()
 }
 
@@ -28,33 +27,20 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
 fn check_member(short: &Path, folder: &Path, member: &Member) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut missing = |path: &str, text: &str| {
-        findings.push(Finding {
-            path: short.join(path),
-            line: 0,
-            text: text.into(),
-        });
+        findings.push(Finding { path: short.join(path), line: 0, text: text.into() });
     };
     if member.publish {
         for paper in PAPERS.iter().filter(|paper| !folder.join(paper).is_file()) {
             missing(paper, "missing; a published crate has one");
         }
-        let said = [
-            (member.description, "description"),
-            (member.keywords, "keywords"),
-            (member.license, "license"),
-        ];
+        let said =
+            [(member.description, "description"), (member.keywords, "keywords"), (member.license, "license")];
         for (_, field) in said.iter().filter(|(there, _)| !there) {
-            missing(
-                "Cargo.toml",
-                &format!("no {field}; a published crate has one"),
-            );
+            missing("Cargo.toml", &format!("no {field}; a published crate has one"));
         }
     }
     if member.is_pattern() {
-        for room in ROOMS
-            .iter()
-            .filter(|room| !room.iter().any(|name| folder.join(name).is_file()))
-        {
+        for room in ROOMS.iter().filter(|room| !room.iter().any(|name| folder.join(name).is_file())) {
             missing(room[0], "missing; every pattern crate has this room");
         }
         findings.extend(long_lib(short, folder));
@@ -68,9 +54,7 @@ fn long_lib(short: &Path, folder: &Path) -> Option<Finding> {
     (lines > LIB_LINES).then(|| Finding {
         path: short.join("src/lib.rs"),
         line: 0,
-        text: format!(
-            "{lines} lines, at most {LIB_LINES}: prose, modules, re-exports and nothing else"
-        ),
+        text: format!("{lines} lines, at most {LIB_LINES}: prose, modules, re-exports and nothing else"),
     })
 }
 
@@ -86,9 +70,8 @@ mod tests {
 
     impl Crate {
         fn new(test: &str, files: &[(&str, usize)]) -> Self {
-            let folder = std::env::temp_dir()
-                .join(format!("rooms-{}-{test}", std::process::id()))
-                .join("redis-lock");
+            let folder =
+                std::env::temp_dir().join(format!("rooms-{}-{test}", std::process::id())).join("redis-lock");
             fs::create_dir_all(folder.join("src/scripts")).unwrap();
             for (file, lines) in files {
                 fs::write(folder.join(file), "\n".repeat(*lines)).unwrap();
@@ -97,10 +80,7 @@ mod tests {
         }
 
         fn findings(&self, member: &Member) -> Vec<String> {
-            check_member(Path::new("x"), &self.0, member)
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+            check_member(Path::new("x"), &self.0, member).iter().map(ToString::to_string).collect()
         }
     }
 
@@ -140,10 +120,7 @@ mod tests {
     #[test]
     fn each_missing_room_and_paper_is_found() {
         for (file, _) in ALL {
-            let others: Vec<_> = ALL
-                .into_iter()
-                .filter(|(other, _)| *other != file)
-                .collect();
+            let others: Vec<_> = ALL.into_iter().filter(|(other, _)| *other != file).collect();
             let findings = Crate::new("missing", &others).findings(&finished());
             assert_eq!(findings.len(), 1, "{file}: {findings:?}");
         }
@@ -162,21 +139,14 @@ mod tests {
 
     #[test]
     fn a_silent_manifest_is_found() {
-        let member = Member {
-            folder: finished().folder,
-            publish: true,
-            ..Member::default()
-        };
+        let member = Member { folder: finished().folder, publish: true, ..Member::default() };
         let findings = Crate::new("silent", &ALL).findings(&member);
         assert_eq!(findings.len(), 3, "{findings:?}");
     }
 
     #[test]
     fn a_crate_that_is_not_published_owes_nothing() {
-        let member = Member {
-            folder: "crates/showcase".into(),
-            ..Member::default()
-        };
+        let member = Member { folder: "crates/showcase".into(), ..Member::default() };
         assert_eq!(Crate::new("private", &[]).findings(&member), [""; 0]);
     }
 }
