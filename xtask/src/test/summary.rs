@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis_patterns_testkit::servers::Topology;
+use redis_patterns_testkit::servers::{Running, Topology};
 
 use super::skips::Skip;
 use super::tally::Tally;
@@ -21,7 +21,7 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn new(fleet: &Fleet, skips: Vec<Skip>, tally: Tally, cargo_succeeded: bool) -> Self {
-        let describe = |running: &redis_patterns_testkit::servers::Running| running.describe().to_string();
+        let describe = |running: &Running| format!("{}: {}", running.topology(), running.describe());
         Self {
             ran_on: fleet.running.iter().map(describe).collect(),
             missing: fleet.missing.clone(),
