@@ -90,7 +90,10 @@ impl Fleet {
             _ => asked.topology.unwrap_or(default).each(),
         };
         for topology in wanted {
-            eprintln!("starting {topology} ...");
+            match &asked.choice {
+                ServerChoice::Url(_) => eprintln!("looking at {} ...", asked.choice),
+                _ => eprintln!("starting {topology} ..."),
+            }
             match servers::start(*topology, &asked.choice, asked.backend) {
                 Ok(running) => fleet.welcome(running),
                 Err(error) if asked.topology.is_none() && !fleet.running.is_empty() => {
@@ -151,7 +154,7 @@ impl Fleet {
 fn one_line(error: servers::Error) -> Failure {
     let text = error.to_string();
     let lines = text.lines().map(|line| line.trim_start_matches([' ', '-']));
-    Failure::task(lines.collect::<Vec<_>>().join("; "))
+    Failure::task(lines.collect::<Vec<_>>().join("; ").replace("; Next: ", "; next: "))
 }
 
 #[cfg(test)]
@@ -169,7 +172,7 @@ mod tests {
     fn failure(url: &str) -> String {
         let text = started(url, None).err().unwrap().to_string();
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.contains("Next: ") && !text.contains("hunter2"), "{text}");
+        assert!(text.contains("; next: ") && !text.contains("hunter2"), "{text}");
         text
     }
 
