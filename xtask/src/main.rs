@@ -13,6 +13,7 @@ mod progress;
 mod server_args;
 mod servers;
 mod source;
+mod stale;
 mod test;
 mod tidy;
 mod workspace;

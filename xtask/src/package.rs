@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::args::Args;
 use crate::cargo::{cargo, root, run};
 use crate::failure::Failure;
+use crate::stale::forget_earlier;
 use crate::workspace::{Kind, Member, Workspace};
 
 const PACKAGE_HELP: &str = "\
@@ -39,6 +40,7 @@ pub(crate) fn run_package(args: Args) -> Result<(), Failure> {
     let workspace = Workspace::load()?;
     let chosen = order.with_needs(&workspace)?;
     eprintln!("packaging {}", names(chosen.iter().copied()));
+    forget_earlier(&workspace);
     run(command(&["package"], &chosen))
 }
 
@@ -55,11 +57,13 @@ pub(crate) fn run_publish(args: Args) -> Result<(), Failure> {
     if order.dry_run {
         let chosen = order.with_needs(&workspace)?;
         eprintln!("trying to publish {}", names(chosen.iter().copied()));
+        forget_earlier(&workspace);
         return run(command(&["publish", "--dry-run"], &chosen));
     }
     let chosen = order.chosen(&workspace)?;
     refuse_taken_names(&workspace, &chosen)?;
     eprintln!("publishing {}", names(chosen.iter().copied()));
+    forget_earlier(&workspace);
     run(command(&["publish"], &chosen))
 }
 
