@@ -36,6 +36,7 @@ pub(crate) fn up(args: Args) -> Result<(), Failure> {
         eprintln!("starting {topology} ...");
         println!("{}", servers::up(*topology, &asked.choice, asked.backend).map_err(one_line)?);
     }
+    println!("`cargo xtask down` stops what is up");
     Ok(())
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn status(args: Args) -> Result<(), Failure> {
     }
     let up = servers::status().map_err(one_line)?;
     for server in &up {
-        println!("up         {server}");
+        println!("{server}");
     }
     if up.is_empty() {
         println!("nothing is up; `cargo xtask up` starts a server");
@@ -154,7 +155,7 @@ impl Fleet {
 fn one_line(error: servers::Error) -> Failure {
     let text = error.to_string();
     let lines = text.lines().map(|line| line.trim_start_matches([' ', '-']));
-    Failure::task(lines.collect::<Vec<_>>().join("; ").replace("; Next: ", "; next: "))
+    Failure::task(lines.collect::<Vec<_>>().join("; ").replace(":; ", ": ").replace("; Next: ", "; next: "))
 }
 
 #[cfg(test)]
