@@ -1,7 +1,6 @@
 //! What cargo knows about this workspace, from `cargo metadata`.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -110,9 +109,10 @@ impl Workspace {
 /// `cargo metadata`, parsed.
 pub(crate) fn metadata(args: &[&str]) -> Result<Value, Failure> {
     let mut command = cargo(["metadata", "--format-version", "1"]);
-    let output = command.args(args).stderr(Stdio::inherit()).output().context("cannot run cargo metadata")?;
+    let output = command.args(args).output().context("cannot run cargo metadata")?;
     if !output.status.success() {
-        return Err(Failure::task("cargo metadata failed; the lines above say why"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Failure::task(format!("cargo metadata failed: {}", said.trim_end())));
     }
     serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")
 }
