@@ -1,1 +1,0 @@
-//! Checks of the text of Lua scripts.
