@@ -1,18 +1,18 @@
 //! How a handle is configured and connected.
 
-use super::{Redis, classify};
+use super::Redis;
+use super::cluster::Cluster;
+use super::route::Servers;
+use super::settings::{Settings, place};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Executed};
 use crate::key::Namespace;
-use fred::clients::Pool;
-use fred::interfaces::ClientLike;
-use fred::types::Builder as FredBuilder;
-use fred::types::config::{
-    Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, ServerConfig, UnresponsiveConfig,
-};
+use fred::types::config::Config;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// The schemes of [`Redis::builder`]; any other would be taken for a plain server's.
 const SCHEMES: [&str; 12] = [
@@ -132,18 +132,19 @@ impl RedisBuilder {
     pub async fn connect(self) -> Result<Redis, Error> {
         let config = self.config()?;
         let place = place(&config);
-        let pool = self.pool(config)?;
-        let guard = QuitOnDrop(Some(pool.clone()));
-        match tokio::time::timeout(self.connect_deadline, pool.init()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(classify::connect(&place, self.connect_deadline, error)),
-            Err(_) => {
-                let error = fred::error::Error::new(fred::error::ErrorKind::Timeout, "");
-                return Err(classify::connect(&place, self.connect_deadline, error));
-            }
-        }
-        let redis = Redis::new(pool, self.namespace, self.clock, self.command_deadline, super::Owner::Us);
-        guard.disarm();
+        let clustered = config.server.is_clustered();
+        let settings =
+            Settings::new(config, self.connect_deadline, self.unresponsive_after, self.max_queued_commands);
+        let servers = if clustered {
+            let cluster = Cluster::new(settings, self.connections.get(), Handle::current());
+            cluster.read_map().await?;
+            Servers::Cluster(Arc::new(cluster))
+        } else {
+            let pool = settings.pool(self.connections.get())?;
+            settings.init(&pool).await?;
+            Servers::One(pool)
+        };
+        let redis = Redis::new(servers, self.namespace, self.clock, self.command_deadline, None);
         redis.check_server(&place).await?;
         Ok(redis)
     }
@@ -189,33 +190,6 @@ impl RedisBuilder {
         }
         Ok(())
     }
-
-    fn pool(&self, config: Config) -> Result<Pool, Error> {
-        let mut builder = FredBuilder::from_config(config);
-        let connection = ConnectionConfig {
-            connection_timeout: self.connect_deadline,
-            internal_command_timeout: self.connect_deadline,
-            max_command_buffer_len: self.max_queued_commands,
-            unresponsive: UnresponsiveConfig {
-                max_timeout: Some(self.unresponsive_after),
-                interval: (self.unresponsive_after / 4).max(Duration::from_millis(10)),
-            },
-            ..ConnectionConfig::default()
-        };
-        builder
-            .set_connection_config(connection)
-            .set_performance_config(PerformanceConfig {
-                default_command_timeout: self.command_deadline,
-                broadcast_channel_capacity: 1_024,
-                ..PerformanceConfig::default()
-            })
-            // Reconnects for ever, 50 ms to 1 s apart; each command has its own deadline.
-            .set_policy(ReconnectPolicy::new_exponential(0, 50, 1_000, 2));
-        builder.build_pool(self.connections.get()).map_err(|error| {
-            Error::new(ErrorKind::Config, Executed::No, "connect", "the settings are refused by the client")
-                .with_source(error)
-        })
-    }
 }
 
 impl fmt::Debug for RedisBuilder {
@@ -226,37 +200,5 @@ impl fmt::Debug for RedisBuilder {
             .field("connect_deadline", &self.connect_deadline)
             .field("command_deadline", &self.command_deadline)
             .finish_non_exhaustive()
-    }
-}
-
-/// Hosts and ports, for error texts: everything in a URL that is no secret.
-fn place(config: &Config) -> String {
-    let servers = config.server.hosts();
-    let list = servers
-        .iter()
-        .map(|server| format!("{}:{}", server.host, server.port))
-        .collect::<Vec<_>>()
-        .join(", ");
-    match config.server {
-        ServerConfig::Sentinel { .. } => format!("the Sentinels {list}"),
-        _ => list,
-    }
-}
-
-/// Ends the pool's background tasks when connecting fails or is given up.
-struct QuitOnDrop(Option<Pool>);
-
-impl QuitOnDrop {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for QuitOnDrop {
-    fn drop(&mut self) {
-        let (Some(pool), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else {
-            return;
-        };
-        runtime.spawn(async move { pool.quit().await });
     }
 }

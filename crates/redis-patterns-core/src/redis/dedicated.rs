@@ -1,17 +1,18 @@
 //! A connection of one's own, for commands that block or wait.
 
-use super::wire::{self, Delivery, Request};
-use super::{Redis, classify};
+use super::Redis;
+use super::route::Lines;
+use super::wire::{Delivery, Request};
 use crate::args::{Args, millis};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Executed};
 use crate::key::Key;
-use crate::reply::{FromReply, Value};
+use crate::reply::FromReply;
 use crate::script::Script;
 use fred::clients::Client;
 use fred::interfaces::{ClientInterface, ClientLike};
 use std::fmt;
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
 /// A connection that nobody else uses.
 ///
@@ -22,25 +23,14 @@ use tokio::runtime::Handle;
 /// A blocking command whose future is dropped goes on at the server: a `BLMOVE` then moves a job
 /// for nobody. Await it in a task that is never cancelled, and end it by [`Dedicated::unblock`].
 pub struct Dedicated {
-    client: Client,
-    deadline: Duration,
-    runtime: Handle,
+    redis: Redis,
+    /// One to each node that was needed so far: to the only server, or to the owner of the slot.
+    lines: Lines,
 }
 
 impl Dedicated {
-    pub(super) async fn connect(redis: &Redis) -> Result<Self, Error> {
-        let client = redis.any_client().clone_new();
-        // Taken before the first await, so that a dropped future ends the client's tasks too.
-        let dedicated = Self { client, deadline: redis.deadline, runtime: redis.shared.runtime.clone() };
-        let limit = dedicated.client.connection_config().connection_timeout;
-        match tokio::time::timeout(limit, dedicated.client.init()).await {
-            Ok(Ok(_)) => Ok(dedicated),
-            Ok(Err(error)) => Err(classify::connect("the server", limit, error)),
-            Err(_) => {
-                let error = fred::error::Error::new(fred::error::ErrorKind::Timeout, "");
-                Err(classify::connect("the server", limit, error))
-            }
-        }
+    pub(super) fn new(redis: &Redis) -> Self {
+        Self { redis: redis.clone(), lines: Lines::Own(Mutex::default()) }
     }
 
     /// Sends a command that may block for `block_for`, and answers `None` if it ended empty.
@@ -66,7 +56,7 @@ impl Dedicated {
         args: &Args,
         block_for: Duration,
     ) -> Result<Option<R>, Error> {
-        let deadline = block_for + self.deadline;
+        let deadline = block_for + self.redis.deadline;
         match self.deliver(Request::Command { name, keys, args }, deadline, true).await {
             Err(error) if error.code() == Some("UNBLOCKED") => Ok(None),
             reply => reply,
@@ -92,7 +82,7 @@ impl Dedicated {
         keys: &[&Key],
         args: &Args,
     ) -> Result<R, Error> {
-        self.deliver(Request::Command { name, keys, args }, self.deadline, false).await
+        self.deliver(Request::Command { name, keys, args }, self.redis.deadline, false).await
     }
 
     /// As [`Redis::run`], on this connection.
@@ -109,7 +99,7 @@ impl Dedicated {
     ///
     /// The script may have run. It is not sent again.
     pub async fn run<R: FromReply>(&self, script: &Script, keys: &[&Key], args: &Args) -> Result<R, Error> {
-        self.deliver(Request::Script { script, keys, args }, self.deadline, false).await
+        self.deliver(Request::Script { script, keys, args }, self.redis.deadline, false).await
     }
 
     /// Waits until `replicas` replicas have what this connection wrote to the node of `key`, or
@@ -127,33 +117,36 @@ impl Dedicated {
     /// Cancel safe: it changes nothing.
     pub async fn wait_for_replicas(&self, key: &Key, replicas: u32, timeout: Duration) -> Result<u32, Error> {
         let args = Args::new().int(replicas.into()).int(millis(timeout));
-        let how = Delivery { slot: Some(key.slot()), deadline: timeout + self.deadline, blocking: true };
         let request = Request::Keyless { name: "WAIT", args: &args };
-        let value = wire::send_once(&self.client, request, how).await?;
-        u32::from_reply(value).ok_or_else(|| Error::reply("WAIT", "the reply is not a number"))
+        self.send(request, Some(key.slot()), timeout + self.redis.deadline, true).await
     }
 
     /// Ends the blocking command that is under way, as if its time were over.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotSent`](crate::ErrorKind::NotSent) if the server cannot be reached; the
-    /// command then ends with its connection.
+    /// [`ErrorKind::NotSent`] if the server cannot be reached; the command then ends with its
+    /// connection.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn unblock(&self) -> Result<(), Error> {
-        let args = Args::new();
-        let request = Request::Keyless { name: "CLIENT UNBLOCK", args: &args };
-        let asked = tokio::time::timeout(self.deadline, self.client.unblock_self(None)).await;
-        match asked {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(classify::call(request, self.deadline, error)),
-            Err(_) => {
-                let error = fred::error::Error::new(fred::error::ErrorKind::Timeout, "");
-                Err(classify::call(request, self.deadline, error))
+        let mut outcome = Ok(());
+        for client in self.clients().await {
+            let asked = tokio::time::timeout(self.redis.deadline, client.unblock_self(None)).await;
+            if !matches!(asked, Ok(Ok(()))) {
+                let what = "the server could not be told to end the block";
+                outcome = Err(Error::new(ErrorKind::NotSent, Executed::No, "CLIENT UNBLOCK", what));
             }
+        }
+        outcome
+    }
+
+    async fn clients(&self) -> Vec<Client> {
+        match &self.lines {
+            Lines::Own(clients) => clients.lock().await.values().cloned().collect(),
+            Lines::Shared => Vec::new(),
         }
     }
 
@@ -163,26 +156,41 @@ impl Dedicated {
         deadline: Duration,
         blocking: bool,
     ) -> Result<R, Error> {
-        let how = Delivery { slot: request.check()?, deadline, blocking };
-        let value: Value = wire::send_once(&self.client, request, how).await?;
+        let slot = request.check()?;
+        self.send(request, slot, deadline, blocking).await
+    }
+
+    async fn send<R: FromReply>(
+        &self,
+        request: Request<'_>,
+        slot: Option<u16>,
+        deadline: Duration,
+        blocking: bool,
+    ) -> Result<R, Error> {
+        let operation = request.operation();
+        self.redis.refuse_if_closed(operation)?;
+        let how = Delivery { deadline, blocking, asking: false };
+        let value = self.redis.shared.servers.send(&self.lines, request, slot, how).await?;
         R::from_reply(value)
-            .ok_or_else(|| Error::reply(request.operation(), "the reply has another shape than expected"))
+            .ok_or_else(|| Error::reply(operation, "the reply has another shape than expected"))
     }
 }
 
 impl fmt::Debug for Dedicated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dedicated").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Dedicated").field("redis", &self.redis).finish_non_exhaustive()
     }
 }
 
 impl Drop for Dedicated {
     fn drop(&mut self) {
-        let client = self.client.clone();
-        // QUIT waits behind a blocked command, so the block is ended first.
-        self.runtime.spawn(async move {
-            let _ = tokio::time::timeout(Duration::from_secs(1), client.unblock_self(None)).await;
-            client.quit().await
-        });
+        let Lines::Own(clients) = &mut self.lines else { return };
+        for (_, client) in std::mem::take(clients.get_mut()) {
+            // QUIT waits behind a blocked command, so the block is ended first.
+            self.redis.shared.runtime.spawn(async move {
+                let _ = tokio::time::timeout(Duration::from_secs(1), client.unblock_self(None)).await;
+                client.quit().await
+            });
+        }
     }
 }

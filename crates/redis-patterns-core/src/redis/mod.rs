@@ -2,8 +2,12 @@
 
 mod builder;
 mod classify;
+mod cluster;
 mod dedicated;
 mod pubsub;
+mod route;
+mod settings;
+mod slots;
 #[cfg(feature = "tls")]
 mod tls;
 mod wire;
@@ -21,8 +25,11 @@ use crate::reply::{FromReply, Value};
 use crate::script::Script;
 use crate::server_info::ServerInfo;
 use crate::telemetry;
-use fred::clients::{Client, Pool};
+use cluster::Cluster;
+use fred::clients::Pool;
 use fred::interfaces::ClientLike;
+use route::{Lines, Servers};
+use settings::Settings;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -68,21 +75,15 @@ pub struct Redis {
 }
 
 struct Shared {
-    pool: Pool,
-    owner: Owner,
+    servers: Servers,
+    /// The pool of a caller who shares it, and ends it.
+    callers_pool: Option<Pool>,
     runtime: Handle,
     /// Counts calls and detached tasks; closed by `close`, which waits for it to be empty.
     work: TaskTracker,
     info: OnceCell<ServerInfo>,
     commands: Mutex<HashMap<&'static str, bool>>,
     hub: OnceCell<pubsub::Hub>,
-}
-
-/// Whose the connections are, and so whether closing the handle ends them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Us,
-    Caller,
 }
 
 impl Redis {
@@ -111,27 +112,44 @@ impl Redis {
     /// A handle on a pool that the caller already has and keeps: closing the handle leaves it open.
     ///
     /// The commands of this handle carry their own options, so the pool's retry settings do not
-    /// apply to them; the pool must have been initialised.
+    /// apply to them; the pool must have been initialised. Of a pool on a cluster only the settings
+    /// are used, and connections of one's own are made at the first use, one to each primary:
+    /// fred's cluster client stops answering once a slot is on the move.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     #[must_use]
     pub fn from_pool(pool: Pool, namespace: Namespace) -> Self {
-        Self::new(pool, namespace, Clock::Server, Duration::from_secs(1), Owner::Caller)
+        let servers = if pool.next().is_clustered() {
+            Servers::Cluster(Arc::new(Cluster::new(Settings::of(pool.next()), 1, Handle::current())))
+        } else {
+            Servers::One(pool.clone())
+        };
+        Self::new(servers, namespace, Clock::Server, Duration::from_secs(1), Some(pool))
     }
 
-    /// The pool below, for commands that no pattern offers. What is sent there has fred's own
-    /// rules: up to three attempts, and no deadline unless one was set.
+    /// The pool that was given to [`Redis::from_pool`], or that serves a single server; `None` on a
+    /// cluster that was connected by its URL. What is sent there has fred's own rules: up to three
+    /// attempts, and no deadline unless one was set.
     #[must_use]
-    pub fn fred(&self) -> &Pool {
-        &self.shared.pool
+    pub fn fred(&self) -> Option<&Pool> {
+        match (&self.shared.callers_pool, &self.shared.servers) {
+            (Some(pool), _) | (None, Servers::One(pool)) => Some(pool),
+            (None, Servers::Cluster(_)) => None,
+        }
     }
 
-    fn new(pool: Pool, namespace: Namespace, clock: Clock, deadline: Duration, owner: Owner) -> Self {
+    fn new(
+        servers: Servers,
+        namespace: Namespace,
+        clock: Clock,
+        deadline: Duration,
+        callers_pool: Option<Pool>,
+    ) -> Self {
         let shared = Shared {
-            pool,
-            owner,
+            servers,
+            callers_pool,
             runtime: Handle::current(),
             work: TaskTracker::new(),
             info: OnceCell::new(),
@@ -252,7 +270,7 @@ impl Redis {
             return refuse(ErrorKind::ServerTooOld, format!("{place} runs {info}"))
                 .map_err(|error| error.with_next("at least Redis 7.0 or Valkey 7.2 is needed"));
         }
-        if info.cluster && !self.any_client().is_clustered() {
+        if info.cluster && matches!(self.shared.servers, Servers::One(_)) {
             return refuse(ErrorKind::Config, format!("{place} is a node of a cluster"))
                 .map_err(|error| error.with_next("use redis-cluster:// instead of redis://"));
         }
@@ -279,18 +297,10 @@ impl Redis {
         Ok(answer)
     }
 
-    /// A connection of one's own, for commands that block or wait.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Connect`] and the like, as [`RedisBuilder::connect`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes what was opened.
-    pub async fn dedicated(&self) -> Result<Dedicated, Error> {
-        self.refuse_if_closed("connect")?;
-        Dedicated::connect(self).await
+    /// A connection of one's own, for commands that block or wait; made at its first use.
+    #[must_use]
+    pub fn dedicated(&self) -> Dedicated {
+        Dedicated::new(self)
     }
 
     /// Tells every subscriber of `channel`; answers how many heard it on the node that was asked.
@@ -315,7 +325,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// As [`Redis::dedicated`]: the first subscription opens a connection, which all share.
+    /// [`ErrorKind::Connect`] and the like: the first subscription opens a connection, which all share.
     ///
     /// # Cancel safety
     ///
@@ -351,9 +361,13 @@ impl Redis {
         if let Some(hub) = self.shared.hub.get() {
             hub.close().await;
         }
-        if self.shared.owner == Owner::Us {
-            // The error of a connection that is already gone is of no interest.
-            let _ = self.shared.pool.quit().await;
+        match &self.shared.servers {
+            Servers::Cluster(cluster) => cluster.close().await,
+            Servers::One(pool) if self.shared.callers_pool.is_none() => {
+                // The error of a connection that is already gone is of no interest.
+                let _ = pool.quit().await;
+            }
+            Servers::One(_) => {}
         }
     }
 
@@ -362,10 +376,6 @@ impl Redis {
             return Err(Error::new(ErrorKind::Closed, Executed::No, operation, "the handle was closed"));
         }
         Ok(())
-    }
-
-    fn any_client(&self) -> &Client {
-        self.shared.pool.next()
     }
 
     async fn deliver<R: FromReply>(&self, request: Request<'_>) -> Result<R, Error> {
@@ -387,8 +397,8 @@ impl Redis {
         let mut tries = 0;
         loop {
             let left = self.deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
-            let how = Delivery { slot, deadline: left, blocking: false };
-            let error = match wire::send_once(self.any_client(), request, how).await {
+            let how = Delivery { deadline: left, blocking: false, asking: false };
+            let error = match self.shared.servers.send(&Lines::Shared, request, slot, how).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -415,8 +425,9 @@ impl fmt::Debug for Redis {
 impl Drop for Shared {
     fn drop(&mut self) {
         // fred's background tasks hold their client, so the connections would outlive the handle.
-        if self.owner == Owner::Us {
-            let pool = self.pool.clone();
+        // A cluster ends its own.
+        if let (Servers::One(pool), None) = (&self.servers, &self.callers_pool) {
+            let pool = pool.clone();
             self.runtime.spawn(async move { pool.quit().await });
         }
     }

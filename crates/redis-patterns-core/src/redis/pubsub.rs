@@ -8,7 +8,8 @@ use crate::redis::wire::Request;
 use bytes::Bytes;
 use fred::clients::SubscriberClient;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
-use fred::types::{Builder, Message, config::Server};
+use fred::types::Message;
+use fred::types::config::Server;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -38,20 +39,10 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) async fn connect(redis: &Redis) -> Result<Self, Error> {
-        let like = redis.any_client();
-        let mut builder = Builder::from_config(like.client_config());
-        builder.set_connection_config(like.connection_config().clone());
-        builder.set_performance_config(like.perf_config());
-        if let Some(policy) = like.client_reconnect_policy() {
-            builder.set_policy(policy);
-        }
-        let cannot =
-            |error| classify::connect("the server", like.connection_config().connection_timeout, error);
-        let client = builder.build_subscriber_client().map_err(cannot)?;
+        let settings = redis.shared.servers.settings();
+        let client = settings.subscriber()?;
+        settings.init(&client).await?;
         let hub = Self { client, readers: Arc::default(), runtime: redis.shared.runtime.clone() };
-        let limit = like.connection_config().connection_timeout;
-        let timed_out = fred::error::Error::new(fred::error::ErrorKind::Timeout, "");
-        tokio::time::timeout(limit, hub.client.init()).await.unwrap_or(Err(timed_out)).map_err(cannot)?;
         // Subscribes to everything again after a reconnect.
         hub.client.manage_subscriptions();
         Ok(hub)

@@ -1,20 +1,22 @@
 //! One command over one fred client: arguments out, reply or classified error back.
 
 use super::classify;
+use super::slots::Redirect;
 use crate::args::{Arg, Args};
 use crate::error::Error;
 use crate::key::Key;
 use crate::reply::Value;
 use crate::script::{Script, one_slot};
 use fred::clients::Client;
+use fred::error::{Error as FredError, ErrorKind as FredKind};
 use fred::interfaces::ClientLike;
-use fred::types::config::Options;
+use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, CustomCommand, Value as FredValue};
 use std::time::Duration;
 
 /// What to send, independent of where and how often.
 #[derive(Clone, Copy)]
-pub(crate) enum Request<'a> {
+pub(super) enum Request<'a> {
     /// `EVALSHA`, and `EVAL` on `NOSCRIPT`.
     Script { script: &'a Script, keys: &'a [&'a Key], args: &'a Args },
     /// `NAME keys.. args..`, sent to the node of the keys.
@@ -24,7 +26,7 @@ pub(crate) enum Request<'a> {
 }
 
 impl Request<'_> {
-    pub(crate) fn operation(&self) -> &'static str {
+    pub(super) fn operation(&self) -> &'static str {
         match self {
             Self::Script { script, .. } => script.name(),
             Self::Command { name, .. } | Self::Keyless { name, .. } => name,
@@ -32,7 +34,7 @@ impl Request<'_> {
     }
 
     /// The slot that decides the node, after the checks that need no server.
-    pub(crate) fn check(&self) -> Result<Option<u16>, Error> {
+    pub(super) fn check(&self) -> Result<Option<u16>, Error> {
         match self {
             Self::Script { script, keys, args } => script.check(keys, args.len()).map(Some),
             Self::Command { name, keys, .. } => one_slot(name, keys).map(Some),
@@ -43,21 +45,36 @@ impl Request<'_> {
 
 /// How a request is sent.
 #[derive(Clone, Copy)]
-pub(crate) struct Delivery {
-    pub(crate) slot: Option<u16>,
-    pub(crate) deadline: Duration,
-    pub(crate) blocking: bool,
+pub(super) struct Delivery {
+    pub(super) deadline: Duration,
+    /// Whether the reply may wait for something to happen.
+    pub(super) blocking: bool,
+    /// Whether an `ASKING` goes before it, for a key that has moved ahead of its slot.
+    pub(super) asking: bool,
+}
+
+/// Why a request has no reply: another node has to be asked, or an error.
+pub(super) enum Failure {
+    Redirect(Redirect, Error),
+    Error(Error),
 }
 
 /// Sends the request once. `NOSCRIPT` means that nothing ran, so the source may follow at once.
-pub(crate) async fn send_once(client: &Client, request: Request<'_>, how: Delivery) -> Result<Value, Error> {
-    match request {
+pub(super) async fn send_once(
+    client: &Client,
+    server: &Server,
+    request: Request<'_>,
+    how: Delivery,
+) -> Result<Value, Failure> {
+    let failure = |error: FredError| match Redirect::parse(error.details(), server) {
+        Some(redirect) => Failure::Redirect(redirect, classify::call(request, how.deadline, error)),
+        None => Failure::Error(classify::call(request, how.deadline, error)),
+    };
+    let reply = match request {
         Request::Script { script, keys, args } => {
-            let first =
-                send(client, request, "EVALSHA", script_args(script.sha1_hex(), keys, args), how).await;
-            match first {
-                Err(error) if error.code() == Some("NOSCRIPT") => {
-                    send(client, request, "EVAL", script_args(script.source(), keys, args), how).await
+            match send(client, "EVALSHA", script_args(script.sha1_hex(), keys, args), how).await {
+                Err(error) if error.details().starts_with("NOSCRIPT") => {
+                    send(client, "EVAL", script_args(script.source(), keys, args), how).await
                 }
                 reply => reply,
             }
@@ -66,31 +83,33 @@ pub(crate) async fn send_once(client: &Client, request: Request<'_>, how: Delive
             let mut wire = Vec::with_capacity(keys.len() + args.len());
             wire.extend(keys.iter().map(|key| FredValue::Bytes(key.as_bytes().clone())));
             wire.extend(args.iter().map(to_fred));
-            send(client, request, name, wire, how).await
+            send(client, name, wire, how).await
         }
-        Request::Keyless { name, args } => {
-            send(client, request, name, args.iter().map(to_fred).collect(), how).await
-        }
-    }
+        Request::Keyless { name, args } => send(client, name, args.iter().map(to_fred).collect(), how).await,
+    };
+    reply.map_err(failure).and_then(|value| from_fred(request.operation(), value).map_err(Failure::Error))
 }
 
 async fn send(
     client: &Client,
-    request: Request<'_>,
     command: &'static str,
     args: Vec<FredValue>,
     how: Delivery,
-) -> Result<Value, Error> {
-    let hash = how.slot.map_or(ClusterHash::Random, ClusterHash::Custom);
-    // `fail_fast` sends once and still follows MOVED; one attempt alone would not follow it.
-    // `custom` is the only script call that honours these options (aembke/fred.rs#353).
+) -> Result<FredValue, FredError> {
+    // `fail_fast` sends once; `custom` is the only script call that honours it (aembke/fred.rs#353).
     let options = Options { fail_fast: true, timeout: Some(how.deadline), ..Options::default() };
-    let command = CustomCommand::new_static(command, hash, how.blocking);
-    let reply: Result<FredValue, _> = client.with_options(&options).custom(command, args).await;
-    match reply {
-        Ok(value) => from_fred(request.operation(), value),
-        Err(error) => Err(classify::call(request, how.deadline, error)),
+    let command = CustomCommand::new_static(command, ClusterHash::Random, how.blocking);
+    if !how.asking {
+        return client.with_options(&options).custom(command, args).await;
     }
+    // A pipeline keeps the two together: ASKING counts for the next command of the connection.
+    let pipeline = client.pipeline();
+    let both = pipeline.with_options(&options);
+    let asking = CustomCommand::new_static("ASKING", ClusterHash::Random, false);
+    let _: () = both.custom(asking, Vec::<FredValue>::new()).await?;
+    let _: () = both.custom(command, args).await?;
+    let replies: Vec<Result<FredValue, FredError>> = pipeline.try_all().await;
+    replies.into_iter().next_back().unwrap_or_else(|| Err(FredError::new(FredKind::Protocol, "no reply")))
 }
 
 fn script_args(first: &str, keys: &[&Key], args: &Args) -> Vec<FredValue> {

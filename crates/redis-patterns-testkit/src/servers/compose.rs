@@ -73,7 +73,7 @@ impl Compose {
         let script = format!(
             "export REDIS_PORT={port} VALKEY_PORT={port} CLUSTER_PORTS={port}-{last}\n\
              export REDIS_IMAGE={image} VALKEY_IMAGE={image} CLUSTER_IMAGE={image}\n\
-             exec {} up -d {service}\n",
+             {} up -d {service}\n",
             self.words()
         );
         let down = format!("{} down -v -t 0 --remove-orphans\n", self.words());
@@ -111,11 +111,16 @@ impl Compose {
         run(sh.args(["-c", &line]), Duration::from_secs(20)).map(|o| o.stdout).unwrap_or_default()
     }
 
-    /// `docker compose -p NAME -f FILE`, for a shell.
+    /// `docker compose -p NAME -f FILE`, for a shell. With all profiles: without, the plugin's
+    /// `down` leaves their services running.
     fn words(&self) -> String {
         let file = workspace().join("docker-compose.yml");
         let file = quoted(&file.display().to_string());
-        format!("{} -p {} -f {file}", self.program.join(" "), self.project)
+        format!(
+            "env COMPOSE_PROFILES=valkey,postgres {} -p {} -f {file}",
+            self.program.join(" "),
+            self.project
+        )
     }
 }
 

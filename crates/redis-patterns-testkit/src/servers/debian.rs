@@ -85,12 +85,23 @@ pub(super) fn unpack(
 }
 
 /// The package `prefixNN` with the highest number that the package lists know.
-pub(super) fn newest(prefix: &str) -> Option<String> {
-    let mut ask = Command::new("apt-cache");
-    let output = run(ask.args(["pkgnames", prefix]), QUICK).ok()?;
-    let numbers = output.stdout.lines().filter_map(|name| name.strip_prefix(prefix)?.parse().ok());
-    let newest: u32 = numbers.max()?;
-    Some(format!("{prefix}{newest}"))
+pub(super) fn newest(name: &str, prefix: &str) -> Result<Option<String>, Error> {
+    usable()?;
+    let folder = folder(name);
+    paths::create(&folder)?;
+    let _turn = wait_turn(&folder)?;
+    let numbered = |own_lists: bool| {
+        let mut ask = Command::new("apt-cache");
+        let output = run(ask.args(options(&folder, own_lists)).args(["pkgnames", prefix]), QUICK).ok()?;
+        let numbers = output.stdout.lines().filter_map(|name| name.strip_prefix(prefix)?.parse().ok());
+        numbers.max().map(|newest: u32| format!("{prefix}{newest}"))
+    };
+    if let Some(found) = numbered(false) {
+        return Ok(Some(found));
+    }
+    paths::create(&folder.join("apt/lists/partial"))?;
+    apt(&folder, &options(&folder, true), "update", &[])?;
+    Ok(numbered(true))
 }
 
 fn folder(name: &str) -> PathBuf {

@@ -1,9 +1,10 @@
 //! Servers that run already and are named by a URL: looked at before a test relies on them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::launcher::check_floor;
-use super::resp::{Conn, field_of};
+use super::resp::{Conn, Reply, field_of};
 use super::{Error, Topology};
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -18,8 +19,12 @@ struct Parts {
     address: String,
 }
 
-/// Connects and logs in to the first host of a URL. TLS is not spoken here.
-pub(super) fn connect(url: &str) -> Result<Conn, Error> {
+/// Connects and logs in to the first host of a Redis URL. TLS is not spoken here.
+///
+/// # Errors
+///
+/// [`Error::Unusable`] with the next step: nothing answers, it is no Redis, the password is wrong.
+pub fn connect(url: &str) -> Result<Conn, Error> {
     let parts = parts(url)?;
     let shown = without_password(url);
     let mut conn = Conn::connect(&parts.address, CONNECT)
@@ -29,6 +34,32 @@ pub(super) fn connect(url: &str) -> Result<Conn, Error> {
     }
     conn.cmd(&["PING"]).map_err(|e| wrong(&shown, &e))?;
     Ok(conn)
+}
+
+/// A connection to each server that takes writes: the one of a `redis://` URL, or every primary
+/// of a cluster.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn primaries(url: &str) -> Result<Vec<Conn>, Error> {
+    let mut first = connect(url)?;
+    if topology_of(url)? == Topology::Standalone {
+        return Ok(vec![first]);
+    }
+    let (scheme, rest) = url.split_once("://").unwrap_or(("redis", url));
+    let userinfo = rest.rsplit_once('@').map(|(userinfo, _)| format!("{userinfo}@"));
+    let shards = first.cmd(&["CLUSTER", "SLOTS"])?;
+    let addresses: BTreeSet<String> = shards.items().iter().filter_map(owner).collect();
+    let urls = addresses.iter().map(|a| format!("{scheme}://{}{a}", userinfo.as_deref().unwrap_or("")));
+    urls.map(|url| connect(&url)).collect()
+}
+
+/// The address of the primary in a shard of CLUSTER SLOTS.
+fn owner(shard: &Reply) -> Option<String> {
+    let [_, _, primary, ..] = shard.items() else { return None };
+    let [host, port, ..] = primary.items() else { return None };
+    Some(format!("{}:{}", host.text(), port.text()))
 }
 
 /// Checks that a server answers, is new enough and is what the topology needs; describes it.

@@ -52,6 +52,7 @@ mod wait;
 pub use choice::{Backend, ServerChoice, Topology};
 pub use cluster::Cluster;
 pub use error::Error;
+pub use external::{connect, primaries};
 pub use find::available;
 pub use keep::{Status, down, status, up};
 pub use launcher::{Flavour, Launcher};

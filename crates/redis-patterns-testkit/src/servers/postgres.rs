@@ -15,6 +15,7 @@ use super::wait::wait_ok;
 use super::{Backend, Error, docker};
 
 const IMAGE: &str = "postgres:17";
+const PACKAGE_FOLDER: &str = "debian-postgres";
 /// The first start of an image fills the data folder first.
 const READY: Duration = Duration::from_secs(60);
 const NEXT: &str = "apt-get install postgresql, or start Docker and docker pull postgres:17, \
@@ -135,20 +136,18 @@ fn installed() -> Result<Postgres, Error> {
 }
 
 fn packaged() -> Result<Postgres, Error> {
-    // The package's name holds the version, which the metapackage knows.
+    if let Some(done) = debian::already(PACKAGE_FOLDER)
+        && let Some(bin) = folder_with_programs(&done.root)
+    {
+        return native(&bin, &done.libraries);
+    }
     let find = |root: &Path| folder_with_programs(root).map(|bin| bin.join("postgres"));
-    let package = newest_package()?;
-    let unpacked = debian::unpack("debian-postgres", &[&package], find)?;
+    let package = debian::newest(PACKAGE_FOLDER, "postgresql-")?
+        .ok_or_else(|| Error::unusable("the package lists know no postgresql-NN", NEXT))?;
+    let unpacked = debian::unpack(PACKAGE_FOLDER, &[&package], find)?;
     let bin = folder_with_programs(&unpacked.root)
         .ok_or_else(|| Error::unusable(format!("{package} holds no postgres"), NEXT))?;
     native(&bin, &unpacked.libraries)
-}
-
-/// `postgresql-15` on Debian 12.
-fn newest_package() -> Result<String, Error> {
-    debian::usable()?;
-    debian::newest("postgresql-")
-        .ok_or_else(|| Error::unusable("the distribution's package lists know no postgresql-NN", NEXT))
 }
 
 /// PATH first, as `postgres` may be newer there; only for the system's root.

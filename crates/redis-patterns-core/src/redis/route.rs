@@ -1,0 +1,150 @@
+//! From a request to the client that serves it, with redirections followed.
+
+use super::cluster::{Cluster, redirect_of};
+use super::settings::Settings;
+use super::slots::Redirect;
+use super::wire::{self, Delivery, Failure, Request};
+use crate::error::{Error, ErrorKind, Executed};
+use crate::reply::Value;
+use fred::clients::{Client, Pool};
+use fred::types::config::Server;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// The most redirections of one request: a slot that is passed on more often is being fought over.
+const MAX_REDIRECTS: u32 = 5;
+
+/// The servers of a handle.
+#[derive(Clone)]
+pub(super) enum Servers {
+    /// One server, or the primary that the Sentinels name.
+    One(Pool),
+    /// The primaries of a cluster.
+    Cluster(Arc<Cluster>),
+}
+
+/// The connections a request may use.
+pub(super) enum Lines {
+    /// Those that all tasks share.
+    Shared,
+    /// One's own, one to each node that was needed so far.
+    Own(Mutex<HashMap<Server, Client>>),
+}
+
+impl Servers {
+    pub(super) fn settings(&self) -> Settings {
+        match self {
+            Self::One(pool) => Settings::of(pool.next()),
+            Self::Cluster(cluster) => cluster.settings().clone(),
+        }
+    }
+
+    async fn target(&self, slot: Option<u16>) -> Result<Server, Error> {
+        match self {
+            // The only one there is; its name is not looked at.
+            Self::One(_) => Ok(Server::new("", 0)),
+            Self::Cluster(cluster) => cluster.server_of(slot).await,
+        }
+    }
+
+    async fn client(&self, server: &Server, lines: &Lines) -> Result<Client, Error> {
+        match (self, lines) {
+            (Self::One(pool), Lines::Shared) => Ok(pool.next().clone()),
+            (Self::Cluster(cluster), Lines::Shared) => cluster.shared_client(server).await,
+            (_, Lines::Own(clients)) => {
+                let mut clients = clients.lock().await;
+                if let Some(client) = clients.get(server) {
+                    return Ok(client.clone());
+                }
+                let client = self.own_client(server).await?;
+                clients.insert(server.clone(), client.clone());
+                Ok(client)
+            }
+        }
+    }
+
+    async fn own_client(&self, server: &Server) -> Result<Client, Error> {
+        match self {
+            Self::One(_) => {
+                let settings = self.settings();
+                let client = settings.client(None)?;
+                settings.init(&client).await?;
+                Ok(client)
+            }
+            Self::Cluster(cluster) => cluster.own_client(server).await,
+        }
+    }
+
+    /// Sends the request to the node that serves it, and where that node points.
+    pub(super) async fn send(
+        &self,
+        lines: &Lines,
+        request: Request<'_>,
+        slot: Option<u16>,
+        how: Delivery,
+    ) -> Result<Value, Error> {
+        let until = Instant::now() + how.deadline;
+        let mut server = within(until, request, self.target(slot)).await?;
+        let mut asking = false;
+        for _ in 0..MAX_REDIRECTS {
+            let client = match within(until, request, self.client(&server, lines)).await {
+                Ok(client) => client,
+                Err(error) => return Err(self.suspect(error)),
+            };
+            let how = Delivery { asking, deadline: remaining(until), ..how };
+            let failure = match wire::send_once(&client, &server, request, how).await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            match (redirect_of(&failure), self) {
+                (Some(Redirect::Moved(to)), Self::Cluster(cluster)) => {
+                    cluster.learn(slot, to.clone());
+                    (server, asking) = (to.clone(), false);
+                }
+                (Some(Redirect::Ask(to)), Self::Cluster(_)) => (server, asking) = (to.clone(), true),
+                _ => return Err(self.suspect(failure.into_error())),
+            }
+        }
+        let what = "the cluster passed the command on too often";
+        Err(Error::new(ErrorKind::NotSent, Executed::No, request.operation(), what)
+            .with_next("see CLUSTER NODES"))
+    }
+
+    /// An error after which the slot map may no longer be true.
+    fn suspect(&self, error: Error) -> Error {
+        if let (Self::Cluster(cluster), true) = (self, error.is_passing()) {
+            cluster.read_map_soon();
+        }
+        error
+    }
+}
+
+fn remaining(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// Bounds the way to a connection by the request's deadline; nothing was sent while on it.
+async fn within<T>(
+    until: Instant,
+    request: Request<'_>,
+    way: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout_at(until.into(), way).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let what = "no connection to the node of the key within the deadline";
+            Err(Error::new(ErrorKind::NotSent, Executed::No, request.operation(), what)
+                .with_next("the client goes on trying; try again after a moment"))
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Redirect(_, error) | Self::Error(error) => error,
+        }
+    }
+}

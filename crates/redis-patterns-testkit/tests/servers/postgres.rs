@@ -1,0 +1,55 @@
+//! Postgres by each way that works here.
+
+use std::path::Path;
+use std::process::Command;
+
+use redis_patterns_testkit::servers::{Backend, Postgres};
+
+#[test]
+fn postgres_answers_a_query_and_is_gone_after_drop() {
+    let mut ran = 0;
+    for backend in [Backend::Native, Backend::Compose] {
+        let postgres = match Postgres::start_with(backend) {
+            Ok(postgres) => postgres,
+            Err(why) => {
+                eprintln!("skipped: Postgres by {backend}: {why}");
+                continue;
+            }
+        };
+        ran += 1;
+        assert!(postgres.is_ours());
+        query(postgres.url());
+        let authority = postgres.url().rsplit_once('@').unwrap().1;
+        let address = authority.split('/').next().unwrap().to_owned();
+        drop(postgres);
+        assert!(std::net::TcpStream::connect(&address).is_err(), "{backend} left {address}");
+    }
+    assert!(ran > 0, "Postgres cannot be started here at all, see above");
+}
+
+/// That it takes connections was seen by `start`; that it works is asked where psql is there.
+fn query(url: &str) {
+    match Command::new("psql").args([url, "-Atc", "select 6 * 7"]).output() {
+        Ok(output) => {
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "42", "{output:?}");
+        }
+        Err(why) => eprintln!("psql is not here ({why}): connected only"),
+    }
+}
+
+#[test]
+fn nothing_of_postgres_stays_in_shared_memory() {
+    let segments = || std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default().lines().count();
+    if !Path::new("/proc/sysvipc/shm").exists() {
+        eprintln!("skipped: this system does not list shared memory");
+        return;
+    }
+    match Postgres::start_with(Backend::Native) {
+        Ok(postgres) => {
+            let during = segments();
+            drop(postgres);
+            assert!(segments() < during, "Postgres was ended without tidying up");
+        }
+        Err(why) => eprintln!("skipped: no native Postgres: {why}"),
+    }
+}
