@@ -1,5 +1,7 @@
 //! One test per sentence of the README's promises.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{BODY, DAY, LEASE, begin, end_lease, key_of, replayed, start, started, stored};

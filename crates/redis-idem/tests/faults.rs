@@ -1,5 +1,7 @@
 //! Lost replies, cut connections, a full server, a killed worker.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{BODY, begin, end_lease, replayed, start, started, stored};

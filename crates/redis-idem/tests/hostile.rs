@@ -1,5 +1,7 @@
 //! Keys, scopes and stored bytes that try to meet, break out or be misread.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{BODY, begin, key_of, packed, start, stored};

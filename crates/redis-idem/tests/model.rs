@@ -1,5 +1,7 @@
 //! Random schedules of workers, crashes and expiries against the rules written down by hand.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{BODY, begin, end_lease, key_of};

@@ -1,5 +1,7 @@
 //! Faults that other libraries have had, one test each: what would show if they were here.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{BODY, begin, end_lease, key_of, replayed, start, stored};

@@ -1,5 +1,7 @@
 //! Every script run twice with the same arguments: what a lost reply and a second send amount to.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{DAY, LEASE, mark, packed};

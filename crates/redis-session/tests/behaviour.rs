@@ -1,5 +1,7 @@
 //! One test per sentence of the README's promises.
 
+#![allow(clippy::unwrap_used)]
+
 use redis_patterns_core::{Args, Redis};
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
@@ -31,12 +33,8 @@ fn bob() -> User {
 /// Brings the expiry of the one key of the test to `ttl_ms` from now, or to the past.
 async fn expire(t: &TestRedis, ttl_ms: i64) {
     let [key] = &t.keys().await[..] else { panic!("one key was expected") };
-    let key = key.clone();
-    let moved = if ttl_ms > 0 {
-        ["PEXPIRE".to_owned(), key, ttl_ms.to_string()]
-    } else {
-        ["PEXPIREAT".to_owned(), key, "1".to_owned()]
-    };
+    let ttl_ms = ttl_ms.to_string();
+    let moved = if ttl_ms == "0" { ["PEXPIREAT", key, "1"] } else { ["PEXPIRE", key, &ttl_ms] };
     for mut node in t.admin_nodes() {
         // In a cluster only one node has the key; the others point to it.
         let _ = node.cmd(&moved);

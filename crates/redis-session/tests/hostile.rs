@@ -1,5 +1,7 @@
 //! Secrets and stored bytes that try to leak, meet, or be misread.
 
+#![allow(clippy::unwrap_used)]
+
 use redis_patterns_core::{Args, ErrorKind, Tag};
 use redis_patterns_testkit::faults::hostile;
 use redis_patterns_testkit::harness::TestRedis;

@@ -1,5 +1,7 @@
 //! Requests that overtake each other: schedules that revive sessions or spend tokens twice elsewhere.
 
+#![allow(clippy::unwrap_used)]
+
 use redis_patterns_testkit::faults::{Match, Proxy};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;

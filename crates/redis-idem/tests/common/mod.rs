@@ -1,5 +1,6 @@
 //! What several of these test files need: short calls, and the record as its packing is documented.
 
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use redis_idem::{Begin, Claim, Fingerprint, Idempotency, Scope};
