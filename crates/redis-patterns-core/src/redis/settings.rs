@@ -10,6 +10,8 @@ use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, Server, ServerConfig,
     UnresponsiveConfig,
 };
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// What every client of a handle has in common.
@@ -88,8 +90,10 @@ impl Settings {
     pub(super) async fn init<C: ClientLike + 'static>(&self, client: &C) -> Result<(), Error> {
         let guard = QuitOnDrop(Some(client.clone()));
         let deadline = self.connect_deadline();
+        // Boxed for the same reason as a call: see `wire::Sending`.
+        let connecting: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(client.init());
         let timed_out = FredError::new(FredKind::Timeout, "");
-        let connected = tokio::time::timeout(deadline, client.init()).await.unwrap_or(Err(timed_out));
+        let connected = tokio::time::timeout(deadline, connecting).await.unwrap_or(Err(timed_out));
         connected.map_err(|error| classify::connect(&place(&client.client_config()), deadline, error))?;
         guard.disarm();
         Ok(())
