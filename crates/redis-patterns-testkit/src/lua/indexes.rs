@@ -51,7 +51,7 @@ fn compare_one(header: &Indexes, array: &str, body: &[Token], problems: &mut Pro
     let mut walked = None;
     for at in (0..body.len()).filter(|i| body[*i].is(array)) {
         let literal = body.get(at + 2).filter(|t| t.kind == Kind::Number && reads(body, at + 1, &["["]));
-        match literal.filter(|_| reads(body, at + 3, &["]"])).and_then(|t| t.text.parse().ok()) {
+        match literal.filter(|_| reads(body, at + 3, &["]"])).and_then(|t| t.text.parse::<usize>().ok()) {
             Some(n) => _ = used.insert((n, body[at].line)),
             None => walked = walked.or(Some(body[at].line)),
         }
