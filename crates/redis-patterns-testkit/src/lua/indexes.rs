@@ -47,7 +47,7 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
 }
 
 fn compare_one(header: &Indexes, array: &str, body: &[Token], problems: &mut Problems) {
-    let mut used = BTreeSet::new();
+    let mut used = BTreeSet::<(usize, usize)>::new();
     let mut walked = None;
     for at in (0..body.len()).filter(|i| body[*i].is(array)) {
         let literal = body.get(at + 2).filter(|t| t.kind == Kind::Number && reads(body, at + 1, &["["]));
