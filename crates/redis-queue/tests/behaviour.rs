@@ -144,7 +144,8 @@ on_every_topology! {
         assert!(queue.push_many(["a", "b", "c"]).await.unwrap().is_accepted());
         let held = tokio::time::timeout(SOON, waiter).await.unwrap().unwrap().unwrap().unwrap();
         let waiter = tokio::spawn({ let reader = reader.clone(); async move { reader.next().await } });
-        drop(tokio::time::timeout(SOON, waiter).await.unwrap().unwrap().unwrap().unwrap().release().await.unwrap());
+        let second = tokio::time::timeout(SOON, waiter).await.unwrap().unwrap().unwrap().unwrap();
+        assert!(second.release().await.unwrap().is_done());
         let third = next(&reader).await;
         assert!(third.ack().await.unwrap().is_done());
         let reader = Arc::into_inner(reader).unwrap();

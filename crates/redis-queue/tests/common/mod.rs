@@ -1,5 +1,5 @@
 //! What the tests of this crate share.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use redis_patterns_core::{Args, Key, Redis, Tag};
 use redis_queue::{HeldJob, Queue, Reader, WorkerOptions};
