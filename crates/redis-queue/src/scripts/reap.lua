@@ -38,7 +38,7 @@ local jobs = {}
 if held > 0 then jobs = redis.call('LPOP', KEYS[3], ARGV[4]) end
 for index = 1, #jobs do jobs[index] = counted(jobs[index]) end
 -- The newest was at the left, so the oldest ends rightmost: the next to be taken.
-if #jobs > 0 then redis.call('RPUSH', KEYS[4], unpack(jobs, 1, #jobs)) end
+for i = 1, #jobs, 500 do redis.call('RPUSH', KEYS[4], unpack(jobs, i, math.min(i + 499, #jobs))) end
 local left = held - #jobs
 redis.call('ZREM', KEYS[1], ARGV[2])
 if until_ms > 0 and how ~= '3' then
