@@ -1,6 +1,7 @@
 //! Ids, keys and values that break naive key names, parsers and scripts.
 //!
-//! Every one must go in as an id, come back with equal bytes, touch no other id's state, and choose no slot.
+//! Every one must go in as an id, come back with equal bytes, touch no other id's state, and choose
+//! no slot.
 
 /// The whole corpus, all distinct, up to 1 MiB.
 #[must_use]
@@ -17,14 +18,8 @@ pub fn ids() -> Vec<Vec<u8>> {
 /// The corpus without those over 4 KiB.
 #[must_use]
 pub fn small_ids() -> Vec<Vec<u8>> {
-    let texts = [
-        TAGS, SEPARATORS, NUMBERS, SCRIPTS, PROTOCOL, PATTERNS, SUFFIXES, UNICODE,
-    ]
-    .concat();
-    let mut ids: Vec<Vec<u8>> = texts
-        .into_iter()
-        .map(|text| text.as_bytes().to_vec())
-        .collect();
+    let texts = [TAGS, SEPARATORS, NUMBERS, SCRIPTS, PROTOCOL, PATTERNS, SUFFIXES, UNICODE].concat();
+    let mut ids: Vec<Vec<u8>> = texts.into_iter().map(|text| text.as_bytes().to_vec()).collect();
     ids.extend(BYTES.iter().map(|bytes| bytes.to_vec()));
     ids.extend([2, 63, 64, 65, 255, 256, 257, 1_023, 1_024, 4_096].map(long));
     // Every byte alone: which of them is special is the point of the test.
@@ -36,22 +31,20 @@ pub fn small_ids() -> Vec<Vec<u8>> {
 }
 
 fn long(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|i| b"0123456789abcdefghijklmnopqrstuv"[i % 32])
-        .collect()
+    (0..len).map(|i| b"0123456789abcdefghijklmnopqrstuv"[i % 32]).collect()
 }
 
 /// The braces of a hash tag.
 const TAGS: &[&str] = &[
-    "", "}", "{", "{}", "{}x", "x{}", "a}b", "a{b", "{a}", "{a}{b}", "{{a}}", "}{", "{a", "a}",
-    "{}{a}", "{user}:1", "{a}b}c",
+    "", "}", "{", "{}", "{}x", "x{}", "a}b", "a{b", "{a}", "{a}{b}", "{{a}}", "}{", "{a", "a}", "{}{a}",
+    "{user}:1", "{a}b}c",
 ];
 
 /// Separators, their encodings, and pairs that are equal when something is not encoded.
 const SEPARATORS: &[&str] = &[
-    ":", "::", "a", "a:", ":a", "a:b", "a::b", "a:b:", "%", "%%", "%7B", "%7b", "%7D", "%3A",
-    "a%3Ab", "%25", "%257B", "%00", "%zz", " ", " a", "a ", "a b", ",", "a,b", "|", "a|b", "/",
-    "a/b", "../a", ".", "..", "-", "_", "=", "&", "#", "?a=b", "+",
+    ":", "::", "a", "a:", ":a", "a:b", "a::b", "a:b:", "%", "%%", "%7B", "%7b", "%7D", "%3A", "a%3Ab", "%25",
+    "%257B", "%00", "%zz", " ", " a", "a ", "a b", ",", "a,b", "|", "a|b", "/", "a/b", "../a", ".", "..",
+    "-", "_", "=", "&", "#", "?a=b", "+",
 ];
 
 /// Ids that a conversion to a number and back would change.
@@ -132,9 +125,8 @@ const PROTOCOL: &[&str] = &[
 ];
 
 /// Patterns of KEYS, SCAN and PSUBSCRIBE.
-const PATTERNS: &[&str] = &[
-    "*", "**", "a*", "*a", "?", "a?", "[a-z]", "[^a]", "[", "]", "\\*", "\\?", "\\[a-z]",
-];
+const PATTERNS: &[&str] =
+    &["*", "**", "a*", "*a", "?", "a?", "[a-z]", "[^a]", "[", "]", "\\*", "\\?", "\\[a-z]"];
 
 /// Names that our own keys use behind an id.
 const SUFFIXES: &[&str] = &[

@@ -22,10 +22,7 @@ pub async fn script_flush(servers: &[impl AsRef<str>]) -> io::Result<()> {
 /// A server cannot be reached or refuses.
 pub async fn client_kill_normal(servers: &[impl AsRef<str>]) -> io::Result<u64> {
     let killed = for_each(servers, &["CLIENT", "KILL", "TYPE", "normal"]).await?;
-    Ok(killed
-        .iter()
-        .filter_map(|reply| reply.text().parse::<u64>().ok())
-        .sum())
+    Ok(killed.iter().filter_map(|reply| reply.text().parse::<u64>().ok()).sum())
 }
 
 /// The servers answer no client for this long; what is sent meanwhile is executed after it.
@@ -34,23 +31,17 @@ pub async fn client_kill_normal(servers: &[impl AsRef<str>]) -> io::Result<u64> 
 ///
 /// A server cannot be reached or refuses.
 pub async fn client_pause(servers: &[impl AsRef<str>], time: Duration) -> io::Result<()> {
-    for_each(
-        servers,
-        &["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"],
-    )
-    .await
-    .map(drop)
+    for_each(servers, &["CLIENT", "PAUSE", &time.as_millis().to_string(), "ALL"]).await.map(drop)
 }
 
-/// Sets one directive, such as `maxmemory` to `1` (then every write that may grow is refused with OOM).
+/// Sets one directive, such as `maxmemory` to `1` (then every write that may grow is refused with
+/// OOM).
 ///
 /// # Errors
 ///
 /// A server cannot be reached or does not know the directive.
 pub async fn config_set(servers: &[impl AsRef<str>], name: &str, value: &str) -> io::Result<()> {
-    for_each(servers, &["CONFIG", "SET", name, value])
-        .await
-        .map(drop)
+    for_each(servers, &["CONFIG", "SET", name, value]).await.map(drop)
 }
 
 /// How a replica takes over.
@@ -88,9 +79,7 @@ pub async fn cluster_failover(replica: &str, how: Failover) -> io::Result<()> {
             "{replica}: no primary 30 s after CLUSTER FAILOVER; is its primary reachable?"
         ))
     };
-    tokio::time::timeout(Duration::from_secs(30), wait)
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// The slot of a key, by the server's own function.
@@ -99,20 +88,14 @@ pub async fn cluster_failover(replica: &str, how: Failover) -> io::Result<()> {
 ///
 /// The server cannot be reached or is in no cluster.
 pub async fn slot_of(server: &str, key: &[u8]) -> io::Result<u16> {
-    let reply = Conn::connect(server)
-        .await?
-        .call([&b"CLUSTER"[..], b"KEYSLOT", key])
-        .await?;
-    reply
-        .text()
-        .parse()
-        .map_err(|_| io::Error::other(format!("{server}: CLUSTER KEYSLOT answered no slot")))
+    let reply = Conn::connect(server).await?.call([&b"CLUSTER"[..], b"KEYSLOT", key]).await?;
+    reply.text().parse().map_err(|_| io::Error::other(format!("{server}: CLUSTER KEYSLOT answered no slot")))
 }
 
 /// A slot on its way from one primary to another, held wherever the test wants it.
 ///
-/// While it is half moved, a request for keys that are all on the new side is answered ASK, one for keys on both
-/// sides TRYAGAIN.
+/// While it is half moved, a request for keys that are all on the new side is answered ASK, one for
+/// keys on both sides TRYAGAIN.
 #[derive(Debug)]
 pub struct SlotMove {
     slot: String,
@@ -132,16 +115,9 @@ impl SlotMove {
         let (mut from, mut to) = (Conn::connect(from).await?, Conn::connect(to).await?);
         let (from_id, to_id) = (id(&mut from).await?, id(&mut to).await?);
         let slot = slot.to_string();
-        to.call(["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id])
-            .await?;
-        from.call(["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id])
-            .await?;
-        Ok(Self {
-            slot,
-            from,
-            to,
-            target,
-        })
+        to.call(["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]).await?;
+        from.call(["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]).await?;
+        Ok(Self { slot, from, to, target })
     }
 
     /// Moves up to `n` of the keys that are left; answers how many it moved.
@@ -150,10 +126,7 @@ impl SlotMove {
     ///
     /// A server cannot be reached or the target refuses a key.
     pub async fn move_keys(&mut self, n: usize) -> io::Result<usize> {
-        let listed = self
-            .from
-            .call(["CLUSTER", "GETKEYSINSLOT", &self.slot, &n.to_string()])
-            .await?;
+        let listed = self.from.call(["CLUSTER", "GETKEYSINSLOT", &self.slot, &n.to_string()]).await?;
         let keys: Vec<Vec<u8>> = listed.items().iter().map(bytes).collect();
         self.migrate(&keys).await?;
         Ok(keys.len())
@@ -172,14 +145,8 @@ impl SlotMove {
         if keys.is_empty() {
             return Ok(());
         }
-        let (host, port) = self
-            .target
-            .address
-            .rsplit_once(':')
-            .unwrap_or((&self.target.address, "6379"));
-        let mut words: Vec<&[u8]> = ["MIGRATE", host, port, "", "0", "5000"]
-            .map(str::as_bytes)
-            .to_vec();
+        let (host, port) = self.target.address.rsplit_once(':').unwrap_or((&self.target.address, "6379"));
+        let mut words: Vec<&[u8]> = ["MIGRATE", host, port, "", "0", "5000"].map(str::as_bytes).to_vec();
         match (&self.target.user, &self.target.password) {
             (Some(user), Some(password)) => {
                 words.extend([&b"AUTH2"[..], user.as_bytes(), password.as_bytes()]);
@@ -192,8 +159,9 @@ impl SlotMove {
         self.from.call(words).await.map(drop)
     }
 
-    /// Moves what is left and gives the slot to its new owner, on that node first and then on every other primary
-    /// among `nodes` (replicas among them are left out: they learn it from their primary).
+    /// Moves what is left and gives the slot to its new owner, on that node first and then on every
+    /// other primary among `nodes` (replicas among them are left out: they learn it from their
+    /// primary).
     ///
     /// # Errors
     ///
@@ -219,20 +187,11 @@ async fn id(conn: &mut Conn) -> io::Result<String> {
 }
 
 async fn is_primary(conn: &mut Conn) -> io::Result<bool> {
-    Ok(conn
-        .call(["ROLE"])
-        .await?
-        .items()
-        .first()
-        .is_some_and(|role| role.text() == "master"))
+    Ok(conn.call(["ROLE"]).await?.items().first().is_some_and(|role| role.text() == "master"))
 }
 
 fn bytes(reply: &Reply) -> Vec<u8> {
-    if let Reply::Text(bytes) = reply {
-        bytes.clone()
-    } else {
-        Vec::new()
-    }
+    if let Reply::Text(bytes) = reply { bytes.clone() } else { Vec::new() }
 }
 
 async fn for_each(servers: &[impl AsRef<str>], words: &[&str]) -> io::Result<Vec<Reply>> {

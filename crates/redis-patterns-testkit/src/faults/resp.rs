@@ -33,11 +33,7 @@ impl Reply {
     /// The items of a list; none for the rest.
     #[must_use]
     pub fn items(&self) -> &[Self] {
-        if let Self::List(items) = self {
-            items
-        } else {
-            &[]
-        }
+        if let Self::List(items) = self { items } else { &[] }
     }
 }
 
@@ -50,7 +46,8 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Connects to `host:port` or `redis://[user:password@]host:port`, and signs in if the URL says how.
+    /// Connects to `host:port` or `redis://[user:password@]host:port`, and signs in if the URL says
+    /// how.
     ///
     /// # Errors
     ///
@@ -58,14 +55,9 @@ impl Conn {
     pub async fn connect(server: &str) -> io::Result<Self> {
         let server = Server::parse(server);
         let stream = TcpStream::connect(&server.address).await;
-        let stream =
-            stream.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", server.address)))?;
+        let stream = stream.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", server.address)))?;
         stream.set_nodelay(true)?;
-        let mut conn = Self {
-            stream,
-            buffer: Vec::new(),
-            address: server.address,
-        };
+        let mut conn = Self { stream, buffer: Vec::new(), address: server.address };
         match (&server.user, &server.password) {
             (Some(user), Some(password)) => _ = conn.call(["AUTH", user, password]).await?,
             (None, Some(password)) => _ = conn.call(["AUTH", password]).await?,
@@ -84,21 +76,14 @@ impl Conn {
     ///
     /// # Errors
     ///
-    /// The connection broke, or the server refused; the text names the server and the command, never an argument.
-    pub async fn call<A: AsRef<[u8]>>(
-        &mut self,
-        words: impl IntoIterator<Item = A>,
-    ) -> io::Result<Reply> {
+    /// The connection broke, or the server refused; the text names the server and the command,
+    /// never an argument.
+    pub async fn call<A: AsRef<[u8]>>(&mut self, words: impl IntoIterator<Item = A>) -> io::Result<Reply> {
         let words: Vec<A> = words.into_iter().collect();
-        let name = words
-            .first()
-            .map(|w| String::from_utf8_lossy(w.as_ref()).into_owned())
-            .unwrap_or_default();
+        let name =
+            words.first().map(|w| String::from_utf8_lossy(w.as_ref()).into_owned()).unwrap_or_default();
         let failed = |text: &str| io::Error::other(format!("{}: {name}: {text}", self.address));
-        self.stream
-            .write_all(&encode(&words))
-            .await
-            .map_err(|e| failed(&e.to_string()))?;
+        self.stream.write_all(&encode(&words)).await.map_err(|e| failed(&e.to_string()))?;
         let reply = next(&mut self.stream, &mut self.buffer).await;
         match reply.map_err(|e| failed(&e.to_string()))? {
             Reply::Error(text) => Err(failed(&text)),
@@ -143,9 +128,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn parse(server: &str) -> Self {
         let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-        let (userinfo, rest) = rest
-            .rsplit_once('@')
-            .map_or((None, rest), |(u, rest)| (Some(u), rest));
+        let (userinfo, rest) = rest.rsplit_once('@').map_or((None, rest), |(u, rest)| (Some(u), rest));
         let address = rest.split(['/', '?']).next().unwrap_or(rest).to_owned();
         let (user, password) = match userinfo.map(|u| u.split_once(':').unwrap_or((u, ""))) {
             Some((user, password)) if !password.is_empty() => {
@@ -153,11 +136,7 @@ impl Server {
             }
             _ => (None, None),
         };
-        Self {
-            address,
-            user: user.map(unescape),
-            password: password.map(unescape),
-        }
+        Self { address, user: user.map(unescape), password: password.map(unescape) }
     }
 }
 
@@ -167,10 +146,7 @@ fn unescape(text: &str) -> String {
     let mut parts = text.split('%');
     bytes.extend(parts.next().unwrap_or_default().bytes());
     for part in parts {
-        match part
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-        {
+        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
                 bytes.extend(part[2..].bytes());
@@ -206,11 +182,7 @@ pub fn frame_len(buffer: &[u8]) -> io::Result<Option<usize>> {
             return Ok(None);
         };
         let head = &buffer[at..at + line];
-        let count = || {
-            std::str::from_utf8(&head[1..])
-                .ok()
-                .and_then(|t| t.parse::<i64>().ok())
-        };
+        let count = || std::str::from_utf8(&head[1..]).ok().and_then(|t| t.parse::<i64>().ok());
         let malformed = || {
             io::Error::new(
                 io::ErrorKind::InvalidData,

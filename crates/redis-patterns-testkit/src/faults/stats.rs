@@ -1,7 +1,7 @@
 //! What a call cost: the commands that clients sent, and those the servers executed.
 //!
-//! INFO commandstats alone cannot tell a round trip: it counts what a script calls as well. So [`round_trips`] also
-//! listens with MONITOR, which names the sender of each command.
+//! INFO commandstats alone cannot tell a round trip: it counts what a script calls as well. So
+//! [`round_trips`] also listens with MONITOR, which names the sender of each command.
 
 use super::resp::Conn;
 use std::collections::BTreeMap;
@@ -45,10 +45,7 @@ impl CommandStats {
     /// The calls of one command.
     #[must_use]
     pub fn of(&self, command: &str) -> u64 {
-        self.calls
-            .get(&command.to_lowercase())
-            .copied()
-            .unwrap_or_default()
+        self.calls.get(&command.to_lowercase()).copied().unwrap_or_default()
     }
 
     /// The calls of all commands together.
@@ -59,9 +56,7 @@ impl CommandStats {
 
     /// Every command that was called, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.calls
-            .iter()
-            .map(|(name, calls)| (name.as_str(), *calls))
+        self.calls.iter().map(|(name, calls)| (name.as_str(), *calls))
     }
 
     fn add(&mut self, name: &str, calls: u64) {
@@ -81,10 +76,7 @@ impl CommandStats {
 
 impl fmt::Display for CommandStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self
-            .iter()
-            .map(|(name, calls)| format!("{name} {calls}"))
-            .collect();
+        let parts: Vec<String> = self.iter().map(|(name, calls)| format!("{name} {calls}")).collect();
         f.write_str(&parts.join(", "))
     }
 }
@@ -105,8 +97,8 @@ pub struct RoundTrips {
     pub executed: CommandStats,
 }
 
-/// Runs `work` and counts what it cost on these servers, over all their clients: run it with nobody else there, and
-/// once before, so that connections are set up and scripts are loaded.
+/// Runs `work` and counts what it cost on these servers, over all their clients: run it with nobody
+/// else there, and once before, so that connections are set up and scripts are loaded.
 ///
 /// # Errors
 ///
@@ -131,19 +123,12 @@ pub async fn round_trips<T>(
     }
     let executed = CommandStats::take(&mut control).await?.delta(&before);
     let own = control.len() as u64;
-    let executed = executed
-        .without("info", own)
-        .without("monitor", own)
-        .without("echo", own);
+    let executed = executed.without("info", own).without("monitor", own).without("echo", own);
     Ok((value, RoundTrips { sent, executed }))
 }
 
 /// Reads what MONITOR saw up to a mark that the other connection sends now.
-async fn collect(
-    control: &mut Conn,
-    monitor: &mut Conn,
-    sent: &mut CommandStats,
-) -> io::Result<()> {
+async fn collect(control: &mut Conn, monitor: &mut Conn, sent: &mut CommandStats) -> io::Result<()> {
     const MARK: &str = "end of these round trips";
     control.call(["ECHO", MARK]).await?;
     loop {

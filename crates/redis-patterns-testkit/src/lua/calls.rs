@@ -1,4 +1,5 @@
-//! Every `redis.call` and `redis.pcall`: its command is known, its keys are declared, its writes are allowed.
+//! Every `redis.call` and `redis.pcall`: its command is known, its keys are declared, its writes
+//! are allowed.
 
 use super::Problems;
 use super::commands::{Command, Keys, is_forbidden, known};
@@ -30,10 +31,8 @@ pub(super) fn find(tokens: &[Token], problems: &mut Problems) -> Vec<Call> {
             continue;
         }
         if !reads(tokens, at + 3, &["("]) {
-            problems.push((
-                token.line,
-                "call redis.call(..) by its name; an alias hides its keys".to_owned(),
-            ));
+            problems
+                .push((token.line, "call redis.call(..) by its name; an alias hides its keys".to_owned()));
             continue;
         }
         match call(tokens, at) {
@@ -46,30 +45,17 @@ pub(super) fn find(tokens: &[Token], problems: &mut Problems) -> Vec<Call> {
 
 fn call(tokens: &[Token], at: usize) -> Result<Call, String> {
     let mut arguments = arguments(tokens, at + 3).into_iter();
-    let name = arguments
-        .next()
-        .filter(|a| a.len() == 1)
-        .map(|a| &tokens[a.start])
-        .filter(|t| t.kind == Kind::Text);
-    let name = name
-        .ok_or("the command is a string literal, so that its keys can be checked")?
-        .text
-        .to_uppercase();
+    let name =
+        arguments.next().filter(|a| a.len() == 1).map(|a| &tokens[a.start]).filter(|t| t.kind == Kind::Text);
+    let name =
+        name.ok_or("the command is a string literal, so that its keys can be checked")?.text.to_uppercase();
     if is_forbidden(&name) {
-        return Err(format!(
-            "{name} has no place in a script: it scans, empties or reconfigures the server"
-        ));
+        return Err(format!("{name} has no place in a script: it scans, empties or reconfigures the server"));
     }
     let command = known(&name);
-    let command = command
-        .ok_or_else(|| format!("unknown command {name}; add it to the checker's commands.rs"))?;
-    Ok(Call {
-        at,
-        line: tokens[at].line,
-        name,
-        command,
-        arguments: arguments.collect(),
-    })
+    let command =
+        command.ok_or_else(|| format!("unknown command {name}; add it to the checker's commands.rs"))?;
+    Ok(Call { at, line: tokens[at].line, name, command, arguments: arguments.collect() })
 }
 
 /// Every key argument is `KEYS[..]` or a local that holds one.
@@ -79,10 +65,7 @@ pub(super) fn check_keys(tokens: &[Token], calls: &[Call], problems: &mut Proble
         let Some(keys) = key_arguments(tokens, call) else {
             problems.push((
                 call.line,
-                format!(
-                    "{}: write the number of keys and STREAMS as literals",
-                    call.name
-                ),
+                format!("{}: write the number of keys and STREAMS as literals", call.name),
             ));
             continue;
         };
@@ -101,18 +84,12 @@ fn check_key(key: &[Token], call: &Call, locals: &Locals) -> Result<(), String> 
     let name = &call.name;
     let whole = |from: usize| closing(key, from) == key.len() - 1;
     let channel = call.command.keys == Keys::Channel;
-    let held = if key.len() == 1 {
-        locals.get(&key[0].text).copied()
-    } else {
-        None
-    };
+    let held = if key.len() == 1 { locals.get(&key[0].text).copied() } else { None };
     let in_keys = reads(key, 0, &["KEYS", "["]) && whole(1);
     let in_arguments = reads(key, 0, &["ARGV", "["]) && whole(1);
     let unpacked = reads(key, 0, &["unpack", "(", "KEYS", ","]) && whole(1);
     if key.iter().any(|t| t.is("..")) {
-        return Err(format!(
-            "{name}: the key is built here; pass it whole as KEYS[..]"
-        ));
+        return Err(format!("{name}: the key is built here; pass it whole as KEYS[..]"));
     }
     match held {
         Some(Holds::Key) => Ok(()),
@@ -127,11 +104,7 @@ fn check_key(key: &[Token], call: &Call, locals: &Locals) -> Result<(), String> 
 /// The arguments that are keys, or `None` if their number cannot be told.
 fn key_arguments(tokens: &[Token], call: &Call) -> Option<Vec<Range<usize>>> {
     let args = &call.arguments;
-    let text = |i: usize| {
-        args.get(i)
-            .map(|a| tokens[a.start].text.as_str())
-            .unwrap_or_default()
-    };
+    let text = |i: usize| args.get(i).map(|a| tokens[a.start].text.as_str()).unwrap_or_default();
     let take = |from: usize, n: usize| args.iter().skip(from).take(n).cloned().collect();
     Some(match call.command.keys {
         Keys::None => Vec::new(),
@@ -143,12 +116,7 @@ fn key_arguments(tokens: &[Token], call: &Call) -> Option<Vec<Range<usize>>> {
         Keys::AfterFirst => take(1, args.len()),
         Keys::Counted(at) => {
             let mut keys: Vec<_> = take(0, at);
-            keys.extend(
-                args.iter()
-                    .skip(at + 1)
-                    .take(text(at).parse().ok()?)
-                    .cloned(),
-            );
+            keys.extend(args.iter().skip(at + 1).take(text(at).parse().ok()?).cloned());
             keys
         }
         Keys::Streams => {
@@ -158,15 +126,15 @@ fn key_arguments(tokens: &[Token], call: &Call) -> Option<Vec<Range<usize>>> {
     })
 }
 
-/// `no-writes` holds, and a script that only reads says so: without it the server refuses it when memory is full.
+/// `no-writes` holds, and a script that only reads says so: without it the server refuses it when
+/// memory is full.
 pub(super) fn check_flags(header: &Header, calls: &[Call], problems: &mut Problems) {
     let no_writes = header.flags.iter().any(|f| f == "no-writes");
     let write = calls.iter().find(|c| c.command.writes);
     match write {
-        Some(call) if no_writes => problems.push((
-            call.line,
-            format!("{} in a script flagged no-writes", call.name),
-        )),
+        Some(call) if no_writes => {
+            problems.push((call.line, format!("{} in a script flagged no-writes", call.name)));
+        }
         None if !no_writes => {
             problems.push((
                 1,

@@ -1,8 +1,9 @@
 //! Integer codes: those the header's `returns` lists and those the body returns.
 //!
-//! A code is a reply that is an integer (`1 freed | 0 not held`) or a list that starts with one (`{1, fence} acquired`).
-//! A return of anything else hides its code, so a listed code may be behind it; a header that lists anything else
-//! (`remaining ms`) may cover every integer. What is plain on both sides must be equal.
+//! A code is a reply that is an integer (`1 freed | 0 not held`) or a list that starts with one
+//! (`{1, fence} acquired`). A return of anything else hides its code, so a listed code may be
+//! behind it; a header that lists anything else (`remaining ms`) may cover every integer. What is
+//! plain on both sides must be equal.
 
 use super::Problems;
 use super::header::Header;
@@ -18,18 +19,12 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
     let (returned, hidden) = returned(body);
     for (code, at) in &returned {
         if !listed.contains(&Some(*code)) && !listed.contains(&None) {
-            problems.push((
-                *at,
-                format!("returns {code}, which the header's `returns` does not list"),
-            ));
+            problems.push((*at, format!("returns {code}, which the header's `returns` does not list")));
         }
     }
     for code in listed.iter().flatten() {
         if !hidden && !returned.contains_key(code) {
-            problems.push((
-                *line,
-                format!("`returns` lists {code}, which the body never returns"),
-            ));
+            problems.push((*line, format!("`returns` lists {code}, which the body never returns")));
         }
     }
 }
@@ -37,13 +32,12 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
 /// The code at the start of one alternative.
 fn listed(alternative: &str) -> Option<i64> {
     let text = alternative.trim().trim_start_matches('{').trim_start();
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '-'))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or(text.len());
     text[..end].parse().ok()
 }
 
-/// The codes of the script's own returns with a line of each, and whether some return hides its code.
+/// The codes of the script's own returns with a line of each, and whether some return hides its
+/// code.
 fn returned(body: &[Token]) -> (BTreeMap<i64, usize>, bool) {
     let (mut codes, mut hidden) = (BTreeMap::new(), false);
     for at in own_returns(body) {
@@ -72,15 +66,9 @@ fn codes_of(body: &[Token], at: usize) -> Vec<i64> {
 fn integer(body: &[Token], at: usize) -> Option<i64> {
     let negative = reads(body, at, &["-"]);
     let at = at + usize::from(negative);
-    let value: i64 = body
-        .get(at)
-        .filter(|t| t.kind == Kind::Number)?
-        .text
-        .parse()
-        .ok()?;
-    let alone = !body
-        .get(at + 1)
-        .is_some_and(|t| ["+", "-", "*", "/", "%", "..", "^"].iter().any(|o| t.is(o)));
+    let value: i64 = body.get(at).filter(|t| t.kind == Kind::Number)?.text.parse().ok()?;
+    let alone =
+        !body.get(at + 1).is_some_and(|t| ["+", "-", "*", "/", "%", "..", "^"].iter().any(|o| t.is(o)));
     alone.then_some(if negative { -value } else { value })
 }
 

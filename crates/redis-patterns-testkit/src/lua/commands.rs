@@ -1,7 +1,7 @@
 //! The commands a script may call: where their keys are and whether they change anything.
 //!
-//! A command that is not here is a finding, so that nobody has to guess for it; add it with its row of the server's
-//! command table.
+//! A command that is not here is a finding, so that nobody has to guess for it; add it with its row
+//! of the server's command table.
 
 /// Which arguments (counted after the command's name) are keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +36,19 @@ pub(super) struct Command {
     pub(super) writes: bool,
 }
 
-const READ_FIRST: &str = "GET STRLEN GETRANGE GETBIT BITCOUNT BITPOS TTL PTTL EXPIRETIME PEXPIRETIME TYPE DUMP \
-    HGET HMGET HGETALL HEXISTS HLEN HKEYS HVALS HSTRLEN HSCAN HRANDFIELD HPTTL HTTL \
+const READ_FIRST: &str = "GET STRLEN GETRANGE GETBIT BITCOUNT BITPOS TTL PTTL EXPIRETIME PEXPIRETIME TYPE \
+    DUMP HGET HMGET HGETALL HEXISTS HLEN HKEYS HVALS HSTRLEN HSCAN HRANDFIELD HPTTL HTTL \
     LLEN LRANGE LINDEX LPOS SCARD SISMEMBER SMISMEMBER SMEMBERS SRANDMEMBER SSCAN \
-    ZCARD ZCOUNT ZSCORE ZMSCORE ZRANK ZREVRANK ZRANGE ZREVRANGE ZRANGEBYSCORE ZREVRANGEBYSCORE ZRANGEBYLEX ZLEXCOUNT \
-    ZRANDMEMBER ZSCAN XLEN XRANGE XREVRANGE XPENDING";
+    ZCARD ZCOUNT ZSCORE ZMSCORE ZRANK ZREVRANK ZRANGE ZREVRANGE ZRANGEBYSCORE ZREVRANGEBYSCORE ZRANGEBYLEX \
+    ZLEXCOUNT ZRANDMEMBER ZSCAN XLEN XRANGE XREVRANGE XPENDING";
 const WRITE_FIRST: &str = "SET SETEX PSETEX SETNX SETRANGE SETBIT GETSET GETDEL GETEX APPEND BITFIELD \
     INCR INCRBY INCRBYFLOAT DECR DECRBY EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST RESTORE \
     HSET HMSET HSETNX HDEL HINCRBY HINCRBYFLOAT HEXPIRE HPEXPIRE HPEXPIREAT HPERSIST \
     LPUSH RPUSH LPUSHX RPUSHX LPOP RPOP LREM LTRIM LSET LINSERT SADD SREM SPOP \
     ZADD ZREM ZINCRBY ZPOPMIN ZPOPMAX ZREMRANGEBYSCORE ZREMRANGEBYRANK ZREMRANGEBYLEX \
     XADD XDEL XTRIM XACK XCLAIM XAUTOCLAIM XSETID PFADD";
-const FORBIDDEN: &str = "KEYS SCAN RANDOMKEY EVAL EVAL_RO EVALSHA EVALSHA_RO FCALL FCALL_RO FUNCTION SCRIPT FLUSHALL \
-    FLUSHDB SELECT MOVE SWAPDB CONFIG DEBUG SHUTDOWN";
+const FORBIDDEN: &str = "KEYS SCAN RANDOMKEY EVAL EVAL_RO EVALSHA EVALSHA_RO FCALL FCALL_RO FUNCTION SCRIPT \
+    FLUSHALL FLUSHDB SELECT MOVE SWAPDB CONFIG DEBUG SHUTDOWN";
 
 /// The row of a command, by its name in capitals.
 pub(super) fn known(name: &str) -> Option<Command> {
@@ -79,7 +79,8 @@ pub(super) fn known(name: &str) -> Option<Command> {
     Some(Command { keys, writes })
 }
 
-/// Whether no script may call this: it scans, empties or reconfigures the server, or runs other scripts.
+/// Whether no script may call this: it scans, empties or reconfigures the server, or runs other
+/// scripts.
 pub(super) fn is_forbidden(name: &str) -> bool {
     FORBIDDEN.split_whitespace().any(|c| c == name)
 }

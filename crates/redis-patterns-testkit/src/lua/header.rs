@@ -25,24 +25,13 @@ pub(super) struct Header {
 /// Reads the head; whatever it lacks is a problem.
 pub(super) fn parse(text: &str, stem: &str, problems: &mut Problems) -> Header {
     let mut lines = text.lines().zip(1..).map(|(text, line)| (line, text));
-    let mut header = Header {
-        flags: flags(lines.next().map_or("", |l| l.1), problems),
-        ..Header::default()
-    };
-    let comments =
-        lines.map_while(|(line, text)| Some((line, text.strip_prefix("--")?.trim_end())));
+    let mut header = Header { flags: flags(lines.next().map_or("", |l| l.1), problems), ..Header::default() };
+    let comments = lines.map_while(|(line, text)| Some((line, text.strip_prefix("--")?.trim_end())));
     let mut items = join(comments).into_iter();
 
     let title = items.next().map(|i| i.1).unwrap_or_default();
-    if !title
-        .strip_prefix(stem)
-        .and_then(|t| t.strip_prefix(": "))
-        .is_some_and(|t| t.ends_with('.'))
-    {
-        problems.push((
-            2,
-            format!("the second line is `-- {stem}: what it does.`, named as the file"),
-        ));
+    if !title.strip_prefix(stem).and_then(|t| t.strip_prefix(": ")).is_some_and(|t| t.ends_with('.')) {
+        problems.push((2, format!("the second line is `-- {stem}: what it does.`, named as the file")));
     }
     let mut replay = false;
     for (line, item) in items {
@@ -57,16 +46,12 @@ pub(super) fn parse(text: &str, stem: &str, problems: &mut Problems) -> Header {
         }
     }
     if header.returns.is_none() {
-        problems.push((
-            2,
-            "the header lacks `-- returns  1 done | 0 not done`".to_owned(),
-        ));
+        problems.push((2, "the header lacks `-- returns  1 done | 0 not done`".to_owned()));
     }
     if !replay {
         problems.push((
             2,
-            "the header lacks `-- replay   what a second run with the same arguments does`"
-                .to_owned(),
+            "the header lacks `-- replay   what a second run with the same arguments does`".to_owned(),
         ));
     }
     header
@@ -94,14 +79,10 @@ fn word<'a>(item: &'a str, keyword: &str) -> Option<&'a str> {
 }
 
 fn flags(first: &str, problems: &mut Problems) -> Vec<String> {
-    let Some(rest) = first
-        .strip_prefix("#!lua")
-        .filter(|r| r.is_empty() || r.starts_with(' '))
-    else {
+    let Some(rest) = first.strip_prefix("#!lua").filter(|r| r.is_empty() || r.starts_with(' ')) else {
         problems.push((
             1,
-            "the first line is `#!lua` or `#!lua flags=..`: without it a server checks nothing"
-                .to_owned(),
+            "the first line is `#!lua` or `#!lua flags=..`: without it a server checks nothing".to_owned(),
         ));
         return Vec::new();
     };
@@ -117,15 +98,11 @@ fn flags(first: &str, problems: &mut Problems) -> Vec<String> {
         match flag.as_str() {
             "no-writes" | "allow-oom" | "allow-stale" => {}
             "no-cluster" | "allow-cross-slot-keys" => {
-                problems.push((
-                    1,
-                    format!("flag {flag}: every script runs on a cluster, with keys of one slot"),
-                ));
+                problems
+                    .push((1, format!("flag {flag}: every script runs on a cluster, with keys of one slot")));
             }
-            other => problems.push((
-                1,
-                format!("unknown flag `{other}`; known: no-writes, allow-oom, allow-stale"),
-            )),
+            other => problems
+                .push((1, format!("unknown flag `{other}`; known: no-writes, allow-oom, allow-stale"))),
         }
     }
     flags

@@ -15,25 +15,15 @@ pub(super) struct Indexes {
 }
 
 /// One `KEYS[1] name  type` line, from behind its bracket.
-pub(super) fn add(
-    line: usize,
-    rest: &str,
-    array: &str,
-    into: &mut Indexes,
-    problems: &mut Problems,
-) {
+pub(super) fn add(line: usize, rest: &str, array: &str, into: &mut Indexes, problems: &mut Problems) {
     let (number, words) = rest.split_once(']').unwrap_or((rest, ""));
     if words.split_whitespace().count() < 2 {
         problems.push((
             line,
-            format!(
-                "`{array}[{number}]` needs a name and what it holds (type and layout, or unit)"
-            ),
+            format!("`{array}[{number}]` needs a name and what it holds (type and layout, or unit)"),
         ));
     }
-    let (first, open) = number
-        .split_once("..")
-        .map_or((number, false), |(first, _)| (first, true));
+    let (first, open) = number.split_once("..").map_or((number, false), |(first, _)| (first, true));
     let expected = into.fixed.len() + 1;
     match first.parse::<usize>() {
         Ok(_) if into.open_from.is_some() => {
@@ -41,7 +31,12 @@ pub(super) fn add(
         }
         Ok(n) if n == expected && open => into.open_from = Some(n),
         Ok(n) if n == expected => into.fixed.push((line, n)),
-        _ => problems.push((line, format!("`{array}[{number}]` where `{array}[{expected}]` or `{array}[{expected}..]` was expected"))),
+        _ => problems.push((
+            line,
+            format!(
+                "`{array}[{number}]` where `{array}[{expected}]` or `{array}[{expected}..]` was expected"
+            ),
+        )),
     }
 }
 
@@ -52,37 +47,26 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
 }
 
 fn compare_one(header: &Indexes, array: &str, body: &[Token], problems: &mut Problems) {
-    let mut used = BTreeSet::new();
+    let mut used = BTreeSet::<(usize, usize)>::new();
     let mut walked = None;
     for at in (0..body.len()).filter(|i| body[*i].is(array)) {
-        let literal = body
-            .get(at + 2)
-            .filter(|t| t.kind == Kind::Number && reads(body, at + 1, &["["]));
-        match literal
-            .filter(|_| reads(body, at + 3, &["]"]))
-            .and_then(|t| t.text.parse().ok())
-        {
+        let literal = body.get(at + 2).filter(|t| t.kind == Kind::Number && reads(body, at + 1, &["["]));
+        match literal.filter(|_| reads(body, at + 3, &["]"])).and_then(|t| t.text.parse().ok()) {
             Some(n) => _ = used.insert((n, body[at].line)),
             None => walked = walked.or(Some(body[at].line)),
         }
     }
     for (n, line) in &used {
-        let listed = header.fixed.iter().any(|(_, i)| i == n)
-            || header.open_from.is_some_and(|from| *n >= from);
+        let listed =
+            header.fixed.iter().any(|(_, i)| i == n) || header.open_from.is_some_and(|from| *n >= from);
         if !listed {
-            problems.push((
-                *line,
-                format!("{array}[{n}] is used here but not in the header"),
-            ));
+            problems.push((*line, format!("{array}[{n}] is used here but not in the header")));
         }
     }
     for (line, n) in &header.fixed {
         // A body that walks the array uses every index of it.
         if walked.is_none() && !used.iter().any(|(i, _)| i == n) {
-            problems.push((
-                *line,
-                format!("{array}[{n}] is in the header but the body does not use it"),
-            ));
+            problems.push((*line, format!("{array}[{n}] is in the header but the body does not use it")));
         }
     }
     match (walked, header.open_from) {
@@ -94,10 +78,8 @@ fn compare_one(header: &Indexes, array: &str, body: &[Token], problems: &mut Pro
             ),
         )),
         (None, Some(from)) => {
-            problems.push((
-                2,
-                format!("the header lists {array}[{from}..] but the body does not walk {array}"),
-            ));
+            problems
+                .push((2, format!("the header lists {array}[{from}..] but the body does not walk {array}")));
         }
         _ => {}
     }

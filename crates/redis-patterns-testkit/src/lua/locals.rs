@@ -1,7 +1,7 @@
 //! What a local holds, told from its declarations.
 //!
-//! By name and for the whole file: a name that is given two different contents counts as neither, which is stricter
-//! than Lua's scopes and easier to read.
+//! By name and for the whole file: a name that is given two different contents counts as neither,
+//! which is stricter than Lua's scopes and easier to read.
 
 use super::tokens::{Kind, Token, closing, reads};
 use std::collections::BTreeMap;
@@ -55,11 +55,7 @@ fn assign(tokens: &[Token], at: usize, found: &mut Locals) {
     let (names, equals) = names(tokens, at);
     let mut value = reads(tokens, equals, &["="]).then_some(equals + 1);
     for name in names {
-        note(
-            found,
-            &name,
-            value.map_or(Holds::Other, |v| classify(tokens, v)),
-        );
+        note(found, &name, value.map_or(Holds::Other, |v| classify(tokens, v)));
         value = value.and_then(|v| next_value(tokens, v));
     }
 }
@@ -72,10 +68,7 @@ fn reassign(tokens: &[Token], equals: usize, found: &mut Locals) {
     while first >= 2 && tokens[first - 1].is(",") && tokens[first - 2].is_word() {
         first -= 2;
     }
-    let noted = first > 0
-        && ["local", "for", "."]
-            .iter()
-            .any(|w| tokens[first - 1].is(w));
+    let noted = first > 0 && ["local", "for", "."].iter().any(|w| tokens[first - 1].is(w));
     if !noted {
         assign(tokens, first, found);
     }
@@ -84,11 +77,7 @@ fn reassign(tokens: &[Token], equals: usize, found: &mut Locals) {
 /// `for i = ..` and `for _, x in ipairs(KEYS)`.
 fn loop_variables(tokens: &[Token], at: usize, found: &mut Locals) {
     let (names, next) = names(tokens, at + 1);
-    let over = |list| {
-        ["ipairs", "pairs"]
-            .iter()
-            .any(|f| reads(tokens, next, &["in", f, "(", list, ")"]))
-    };
+    let over = |list| ["ipairs", "pairs"].iter().any(|f| reads(tokens, next, &["in", f, "(", list, ")"]));
     for (i, name) in names.iter().enumerate() {
         let holds = match i {
             1 if over("KEYS") => Holds::Key,
@@ -101,12 +90,7 @@ fn loop_variables(tokens: &[Token], at: usize, found: &mut Locals) {
 
 fn parameters(tokens: &[Token], at: usize, found: &mut Locals) {
     let open = at + 1 + usize::from(tokens.get(at + 1).is_some_and(Token::is_word));
-    for name in tokens
-        .iter()
-        .take(closing(tokens, open))
-        .skip(open)
-        .filter(|t| t.is_word())
-    {
+    for name in tokens.iter().take(closing(tokens, open)).skip(open).filter(|t| t.is_word()) {
         note(found, &name.text, Holds::Other);
     }
 }
@@ -142,11 +126,7 @@ fn classify(tokens: &[Token], at: usize) -> Holds {
     } else {
         return Holds::Other;
     };
-    if goes_on(tokens.get(last + 1)) {
-        Holds::Other
-    } else {
-        holds
-    }
+    if goes_on(tokens.get(last + 1)) { Holds::Other } else { holds }
 }
 
 /// Whether an expression goes on with this token.

@@ -1,16 +1,22 @@
-//! Checks of the text of Lua scripts: the contract at their head and the rules that keep them atomic.
+//! Checks of the text of Lua scripts: the contract at their head and the rules that keep them
+//! atomic.
 //!
-//! A server runs whatever parses. What it cannot see is a header that lies about the body, a key that was not
-//! declared, or a check that comes after a write; each of those passes every test until a cluster moves a slot or
-//! memory runs out. So the text is checked, on every run, for every script of the workspace:
+//! A server runs whatever parses. What it cannot see is a header that lies about the body, a key
+//! that was not declared, or a check that comes after a write; each of those passes every test
+//! until a cluster moves a slot or memory runs out. So the text is checked, on every run, for every
+//! script of the workspace:
 //!
-//! - header: `#!lua` and its flags, `-- name: what it does.`, one line per key and argument, `returns`,
-//!   `replay`; indexes and integer codes must be those of the body.
-//! - keys: the key of a command is `KEYS[..]`, a local assigned from it, or the variable of a loop over `KEYS`.
-//! - loops: `for` with a bound that the caller chose; no `while`, `repeat` or recursion; `unpack` in chunks.
-//! - order: read, decide, return early, then write. The heuristic: a block entered after a write holds no `return`.
+//! - header: `#!lua` and its flags, `-- name: what it does.`, one line per key and argument,
+//!   `returns`, `replay`; indexes and integer codes must be those of the body.
+//! - keys: the key of a command is `KEYS[..]`, a local assigned from it, or the variable of a loop
+//!   over `KEYS`.
+//! - loops: `for` with a bound that the caller chose; no `while`, `repeat` or recursion; `unpack`
+//!   in chunks.
+//! - order: read, decide, return early, then write. The heuristic: a block entered after a write
+//!   holds no `return`.
 //!
-//! The checks read tokens, not a syntax tree: they refuse some legal Lua, and the finding says how to write it instead.
+//! The checks read tokens, not a syntax tree: they refuse some legal Lua, and the finding says how
+//! to write it instead.
 
 mod calls;
 mod codes;
@@ -26,7 +32,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The longest script, in lines: more than that is two scripts, or a structure that wants another shape.
+/// The longest script, in lines: more than that is two scripts, or a structure that wants another
+/// shape.
 pub const MAX_LINES: usize = 80;
 
 /// One rule broken at one line of one script. Shown as `path:line: text`.
@@ -59,7 +66,8 @@ pub fn check(path: &Path) -> io::Result<Vec<Finding>> {
     Ok(check_text(path, &text))
 }
 
-/// Checks the text of one script; the path gives its name and stands in the findings, nothing is read from it.
+/// Checks the text of one script; the path gives its name and stands in the findings, nothing is
+/// read from it.
 #[must_use]
 pub fn check_text(path: &Path, text: &str) -> Vec<Finding> {
     let mut problems = Problems::new();
@@ -76,29 +84,20 @@ pub fn check_text(path: &Path, text: &str) -> Vec<Finding> {
     order::check(&body, &calls, &mut problems);
     let lines = text.lines().count();
     if lines > MAX_LINES {
-        problems.push((
-            MAX_LINES + 1,
-            format!("{lines} lines; a script has at most {MAX_LINES}"),
-        ));
+        problems.push((MAX_LINES + 1, format!("{lines} lines; a script has at most {MAX_LINES}")));
     }
 
     problems.sort();
     problems.dedup();
-    problems
-        .into_iter()
-        .map(|(line, text)| Finding {
-            path: path.to_owned(),
-            line,
-            text,
-        })
-        .collect()
+    problems.into_iter().map(|(line, text)| Finding { path: path.to_owned(), line, text }).collect()
 }
 
 /// Every script of a workspace: `crates/*/src/scripts/**/*.lua`, sorted.
 ///
 /// # Errors
 ///
-/// The workspace has no readable `crates` folder, or a folder below it cannot be read; the error names it.
+/// The workspace has no readable `crates` folder, or a folder below it cannot be read; the error
+/// names it.
 pub fn find_scripts(workspace_root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for member in entries(&workspace_root.join("crates"))? {

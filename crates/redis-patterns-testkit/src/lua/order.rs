@@ -1,9 +1,10 @@
 //! Read, decide, return early, then write.
 //!
-//! A script that writes and then finds a reason to stop has half happened. The rule, per block: after a write come
-//! only writes, local assignments and blocks that hold no `return`; a `return` ends the block that wrote. So a
-//! `return` (or an `error`) in a block that was entered after a write is a finding, also when the write was the
-//! condition of that very block, and also in a loop whose body writes, since an earlier turn may have written.
+//! A script that writes and then finds a reason to stop has half happened. The rule, per block:
+//! after a write come only writes, local assignments and blocks that hold no `return`; a `return`
+//! ends the block that wrote. So a `return` (or an `error`) in a block that was entered after a
+//! write is a finding, also when the write was the condition of that very block, and also in a loop
+//! whose body writes, since an earlier turn may have written.
 
 use super::Problems;
 use super::calls::Call;
@@ -12,23 +13,12 @@ use std::collections::BTreeSet;
 
 /// Walks the blocks of a script.
 pub(super) fn check(tokens: &[Token], calls: &[Call], problems: &mut Problems) {
-    let writes = calls
-        .iter()
-        .filter(|c| c.command.writes)
-        .map(|c| c.at)
-        .collect();
-    let mut walk = Walk {
-        tokens,
-        at: 0,
-        writes,
-        writers: BTreeSet::new(),
-        problems: Problems::new(),
-    };
+    let writes = calls.iter().filter(|c| c.command.writes).map(|c| c.at).collect();
+    let mut walk = Walk { tokens, at: 0, writes, writers: BTreeSet::new(), problems: Problems::new() };
     walk.block(false);
     if walk.at < tokens.len() {
         let line = tokens[walk.at].line;
-        walk.problems
-            .push((line, "the blocks do not match their `end`s".to_owned()));
+        walk.problems.push((line, "the blocks do not match their `end`s".to_owned()));
     }
     problems.append(&mut walk.problems);
 }
@@ -59,15 +49,9 @@ impl<'a> Walk<'a> {
 
     /// Walks to the word that ends this block and stays on it.
     fn block(&mut self, after_write: bool) -> Did {
-        let mut did = Did {
-            write: after_write,
-            end: false,
-        };
+        let mut did = Did { write: after_write, end: false };
         while let Some(token) = self.tokens.get(self.at) {
-            if ["end", "else", "elseif", "until"]
-                .iter()
-                .any(|w| token.is(w))
-            {
+            if ["end", "else", "elseif", "until"].iter().any(|w| token.is(w)) {
                 break;
             }
             self.at += 1;
@@ -135,11 +119,7 @@ impl<'a> Walk<'a> {
     fn function(&mut self) -> bool {
         let at = self.at;
         let before = at.checked_sub(3).filter(|i| self.tokens[i + 1].is("="));
-        let name = self
-            .tokens
-            .get(at)
-            .filter(|t| t.is_word())
-            .or_else(|| before.map(|i| &self.tokens[i]));
+        let name = self.tokens.get(at).filter(|t| t.is_word()).or_else(|| before.map(|i| &self.tokens[i]));
         let did = self.block(false);
         self.at += 1;
         if let (true, Some(name)) = (did.write, name) {
@@ -162,14 +142,12 @@ impl<'a> Walk<'a> {
 
     fn writes_at(&self, at: usize) -> bool {
         let called = self.tokens.get(at + 1).is_some_and(|t| t.is("("));
-        self.writes.contains(&at)
-            || (called && self.writers.contains(self.tokens[at].text.as_str()))
+        self.writes.contains(&at) || (called && self.writers.contains(self.tokens[at].text.as_str()))
     }
 
     fn stop(&mut self, wrote: bool, token: &Token, what: &str) {
         if wrote {
-            let text =
-                format!("{what} after a write: read and decide first, return early, then write");
+            let text = format!("{what} after a write: read and decide first, return early, then write");
             self.problems.push((token.line, text));
         }
     }

@@ -1,4 +1,5 @@
-//! Lua 5.1 text to tokens, without comments. Enough for the rules; whether it parses is the server's to say.
+//! Lua 5.1 text to tokens, without comments. Enough for the rules; whether it parses is the
+//! server's to say.
 
 use std::ops::Range;
 
@@ -33,9 +34,7 @@ impl Token {
 
 /// Whether the tokens from `at` on read exactly `words`.
 pub(super) fn reads(tokens: &[Token], at: usize, words: &[&str]) -> bool {
-    tokens
-        .get(at..at + words.len())
-        .is_some_and(|t| t.iter().zip(words).all(|(t, w)| t.is(w)))
+    tokens.get(at..at + words.len()).is_some_and(|t| t.iter().zip(words).all(|(t, w)| t.is(w)))
 }
 
 /// The index of the bracket that closes the one at `open`, or the end of the text.
@@ -75,11 +74,7 @@ pub(super) fn arguments(tokens: &[Token], open: usize) -> Vec<Range<usize>> {
 
 /// Reads a whole script. A first line that starts with `#` is not Lua and is left out.
 pub(super) fn read(text: &str) -> Vec<Token> {
-    let mut reader = Reader {
-        rest: text,
-        line: 1,
-        tokens: Vec::new(),
-    };
+    let mut reader = Reader { rest: text, line: 1, tokens: Vec::new() };
     if text.starts_with('#') {
         reader.skip(text.find('\n').unwrap_or(text.len()));
     }
@@ -113,10 +108,7 @@ impl Reader<'_> {
             self.push_number();
         } else {
             let symbols = ["...", "..", "==", "~=", "<=", ">="];
-            let len = symbols
-                .iter()
-                .find(|s| self.rest.starts_with(**s))
-                .map_or(c.len_utf8(), |s| s.len());
+            let len = symbols.iter().find(|s| self.rest.starts_with(**s)).map_or(c.len_utf8(), |s| s.len());
             self.push(Kind::Symbol, self.rest[..len].to_owned(), len);
         }
     }
@@ -140,20 +132,14 @@ impl Reader<'_> {
 
     /// Digits, hexadecimal and exponents; `1..2` is a number, a concatenation and a number.
     fn push_number(&mut self) {
-        let len = self
-            .rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.'))
-            .unwrap_or(self.rest.len());
+        let len =
+            self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).unwrap_or(self.rest.len());
         let len = self.rest[..len].find("..").unwrap_or(len);
         self.push(Kind::Number, self.rest[..len].to_owned(), len);
     }
 
     fn push(&mut self, kind: Kind, text: String, len: usize) {
-        self.tokens.push(Token {
-            line: self.line,
-            kind,
-            text,
-        });
+        self.tokens.push(Token { line: self.line, kind, text });
         self.skip(len);
     }
 

@@ -23,41 +23,17 @@ fn keys_are_declared_whole() {
     for (bad, says) in [
         ("redis.call('SET', ARGV[1], 1)", "the key is KEYS[..]"),
         ("redis.call('SET', 'lock', 1)", "the key is KEYS[..]"),
-        (
-            "redis.call('SET', KEYS[1] .. ':x', 1)",
-            "the key is built here",
-        ),
+        ("redis.call('SET', KEYS[1] .. ':x', 1)", "the key is built here"),
         ("redis.call('SET', name, 1)", "the key is KEYS[..]"),
-        (
-            "local k = KEYS[1] .. 'x' redis.call('DEL', k)",
-            "the key is KEYS[..]",
-        ),
-        (
-            "local k = KEYS[1] k = ARGV[1] redis.call('DEL', k)",
-            "the key is KEYS[..]",
-        ),
-        (
-            "local a, b = KEYS[1], ARGV[1] redis.call('DEL', a, b)",
-            "DEL: the key",
-        ),
-        (
-            "for _, k in ipairs(ARGV) do redis.call('DEL', k) end",
-            "DEL: the key",
-        ),
-        (
-            "local function f(key) redis.call('DEL', key) end",
-            "DEL: the key",
-        ),
+        ("local k = KEYS[1] .. 'x' redis.call('DEL', k)", "the key is KEYS[..]"),
+        ("local k = KEYS[1] k = ARGV[1] redis.call('DEL', k)", "the key is KEYS[..]"),
+        ("local a, b = KEYS[1], ARGV[1] redis.call('DEL', a, b)", "DEL: the key"),
+        ("for _, k in ipairs(ARGV) do redis.call('DEL', k) end", "DEL: the key"),
+        ("local function f(key) redis.call('DEL', key) end", "DEL: the key"),
         ("redis.call('RENAME', KEYS[1], ARGV[1])", "RENAME: the key"),
         ("redis.call('PUBLISH', 'news', 1)", "PUBLISH: the key"),
-        (
-            "redis.call('XREAD', 'COUNT', 1, 'STREAMS', ARGV[1], 0)",
-            "XREAD: the key",
-        ),
-        (
-            "redis.call('ZUNIONSTORE', KEYS[1], #ARGV, KEYS[1])",
-            "write the number of keys",
-        ),
+        ("redis.call('XREAD', 'COUNT', 1, 'STREAMS', ARGV[1], 0)", "XREAD: the key"),
+        ("redis.call('ZUNIONSTORE', KEYS[1], #ARGV, KEYS[1])", "write the number of keys"),
         ("redis.call('DEL')", "DEL without a key"),
     ] {
         body_breaks(bad, says);
@@ -66,13 +42,8 @@ fn keys_are_declared_whole() {
 
 #[test]
 fn commands_are_known_literals() {
-    for name in [
-        "KEYS", "scan", "EVAL", "EVALSHA", "SCRIPT", "FLUSHALL", "FLUSHDB", "FCALL",
-    ] {
-        body_breaks(
-            &format!("redis.call('{name}', KEYS[1])"),
-            "has no place in a script",
-        );
+    for name in ["KEYS", "scan", "EVAL", "EVALSHA", "SCRIPT", "FLUSHALL", "FLUSHDB", "FCALL"] {
+        body_breaks(&format!("redis.call('{name}', KEYS[1])"), "has no place in a script");
     }
     body_breaks("redis.call('NOSUCH', KEYS[1])", "unknown command NOSUCH");
     body_breaks("redis.call(ARGV[1], KEYS[1])", "string literal");
@@ -96,38 +67,17 @@ fn loops_end() {
     for (bad, says) in [
         ("while false do end", "`while` has no bound"),
         ("repeat until true", "`repeat` has no bound"),
-        (
-            "for i = 1, redis.call('LLEN', first) do end",
-            "the bound of `for`",
-        ),
-        (
-            "local n = tonumber(ARGV[1]) n = n * 2 for i = 1, n do end",
-            "the bound of `for`",
-        ),
+        ("for i = 1, redis.call('LLEN', first) do end", "the bound of `for`"),
+        ("local n = tonumber(ARGV[1]) n = n * 2 for i = 1, n do end", "the bound of `for`"),
         ("for i = 1, 10, 0 do end", "the step of `for`"),
-        (
-            "for _, x in ipairs(redis.call('LRANGE', first, 0, 9)) do end",
-            "`for .. in` walks",
-        ),
-        (
-            "for w in string.gmatch(ARGV[1], 'x') do end",
-            "`for .. in` walks",
-        ),
-        (
-            "local function f(n) if n > 0 then f(n - 1) end end",
-            "f calls itself",
-        ),
+        ("for _, x in ipairs(redis.call('LRANGE', first, 0, 9)) do end", "`for .. in` walks"),
+        ("for w in string.gmatch(ARGV[1], 'x') do end", "`for .. in` walks"),
+        ("local function f(n) if n > 0 then f(n - 1) end end", "f calls itself"),
     ] {
         body_breaks(bad, says);
     }
-    let mutual = check(&with_body(
-        "local g\nlocal function f() g() end\ng = function() f() end",
-    ));
-    assert_eq!(
-        mutual.iter().map(|f| f.line).collect::<Vec<_>>(),
-        [10, 11],
-        "{mutual:#?}"
-    );
+    let mutual = check(&with_body("local g\nlocal function f() g() end\ng = function() f() end"));
+    assert_eq!(mutual.iter().map(|f| f.line).collect::<Vec<_>>(), [10, 11], "{mutual:#?}");
 }
 
 #[test]
@@ -135,25 +85,12 @@ fn unpack_is_chunked_and_numbers_keep_their_digits() {
     keeps(&with_body(
         "for i = 1, #ARGV, 1000 do\nredis.call('RPUSH', first, unpack(ARGV, i, math.min(i + 999, #ARGV)))\nend",
     ));
-    keeps(&with_body(
-        "local t = {} redis.call('RPUSH', first, unpack(t, 1, 4))",
-    ));
-    body_breaks(
-        "redis.call('RPUSH', first, unpack(ARGV))",
-        "unpack in chunks",
-    );
-    body_breaks(
-        "redis.call('RPUSH', first, unpack(ARGV, 2))",
-        "unpack in chunks",
-    );
-    body_breaks(
-        "redis.call('RPUSH', first, unpack(ARGV, 2, #ARGV))",
-        "unpack in chunks",
-    );
+    keeps(&with_body("local t = {} redis.call('RPUSH', first, unpack(t, 1, 4))"));
+    body_breaks("redis.call('RPUSH', first, unpack(ARGV))", "unpack in chunks");
+    body_breaks("redis.call('RPUSH', first, unpack(ARGV, 2))", "unpack in chunks");
+    body_breaks("redis.call('RPUSH', first, unpack(ARGV, 2, #ARGV))", "unpack in chunks");
     body_breaks("redis.call('SET', first, tostring(1))", "string.format");
-    keeps(&with_body(
-        "redis.call('SET', first, string.format('%.0f', 1))",
-    ));
+    keeps(&with_body("redis.call('SET', first, string.format('%.0f', 1))"));
 }
 
 #[test]
@@ -174,10 +111,7 @@ fn nothing_is_decided_after_the_first_write() {
     ));
     body_breaks("if count == 1 then return 1 end", "`return` after a write");
     body_breaks("do return 1 end", "`return` after a write");
-    body_breaks(
-        "if count == 1 then error('late') end",
-        "an error after a write",
-    );
+    body_breaks("if count == 1 then error('late') end", "an error after a write");
     for bad in [
         "if redis.call('SET', first, 1, 'NX') then return 1 end",
         "if redis.call('SET', first, 1, 'NX') then count = 1 else return 1 end",
@@ -191,8 +125,5 @@ fn nothing_is_decided_after_the_first_write() {
         breaks(&before_write(bad), 8, "`return` after a write");
     }
     let unbalanced = check(&with_body("end"));
-    assert!(
-        unbalanced[0].text.contains("do not match"),
-        "{unbalanced:?}"
-    );
+    assert!(unbalanced[0].text.contains("do not match"), "{unbalanced:?}");
 }

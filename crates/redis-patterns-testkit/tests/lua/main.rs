@@ -62,13 +62,8 @@ fn body_breaks(body: &str, says: &str) {
 fn the_sample_of_the_architecture_is_clean_and_findings_show_their_place() {
     keeps(GOOD);
     keeps(&with_body(""));
-    let shown = check(&GOOD.replace("-- replay", "-- again"))
-        .remove(0)
-        .to_string();
-    assert!(
-        shown.starts_with("release.lua:2: the header lacks `-- replay"),
-        "{shown}"
-    );
+    let shown = check(&GOOD.replace("-- replay", "-- again")).remove(0).to_string();
+    assert!(shown.starts_with("release.lua:2: the header lacks `-- replay"), "{shown}");
 }
 
 #[test]
@@ -95,15 +90,10 @@ fn scripts_are_found_wherever_they_are_below_the_scripts_folder() {
     let found = find_scripts(&root).expect("the folder is there");
     assert_eq!(
         found,
-        [
-            root.join("crates/a/src/scripts/deep/x.lua"),
-            root.join("crates/b/src/scripts/z.lua")
-        ]
+        [root.join("crates/a/src/scripts/deep/x.lua"), root.join("crates/b/src/scripts/z.lua")]
     );
     std::fs::remove_dir_all(&root).expect("the folder is ours");
-    let error = find_scripts(&root)
-        .expect_err("nothing is there")
-        .to_string();
+    let error = find_scripts(&root).expect_err("nothing is there").to_string();
     assert!(error.contains("crates"), "{error}");
 }
 

@@ -18,25 +18,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Self, &str); 4] = [
-        (Self::Invoke, "invoke"),
-        (Self::Ok, "ok"),
-        (Self::Fail, "fail"),
-        (Self::Info, "info"),
-    ];
+    const ALL: [(Self, &str); 4] =
+        [(Self::Invoke, "invoke"), (Self::Ok, "ok"), (Self::Fail, "fail"), (Self::Info, "info")];
 
     fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(kind, _)| *kind == self)
-            .map_or("info", |(_, name)| name)
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("info", |(_, name)| name)
     }
 
     fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, n)| *n == name)
-            .map(|(kind, _)| *kind)
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(kind, _)| *kind)
     }
 }
 
@@ -53,7 +43,8 @@ pub struct Event {
     pub op: String,
     /// Of an invoke the argument, of an outcome the result or the reason.
     pub value: String,
-    /// When, on the machine's monotonic clock in nanoseconds; `u64::MAX` for the outcome of an open invoke.
+    /// When, on the machine's monotonic clock in nanoseconds; `u64::MAX` for the outcome of an open
+    /// invoke.
     pub at_ns: u64,
 }
 
@@ -93,14 +84,8 @@ impl Event {
 pub(super) fn close(mut events: Vec<Event>) -> Vec<Event> {
     // Stable, and an invoke before its outcome when the clock did not move between them.
     events.sort_by_key(|e| (e.at_ns, e.kind));
-    let ended: BTreeSet<u64> = events
-        .iter()
-        .filter(|e| e.kind != Kind::Invoke)
-        .map(|e| e.call)
-        .collect();
-    let open = events
-        .iter()
-        .filter(|e| e.kind == Kind::Invoke && !ended.contains(&e.call));
+    let ended: BTreeSet<u64> = events.iter().filter(|e| e.kind != Kind::Invoke).map(|e| e.call).collect();
+    let open = events.iter().filter(|e| e.kind == Kind::Invoke && !ended.contains(&e.call));
     let end = |e: &Event| Event {
         kind: Kind::Info,
         value: "no outcome recorded".to_owned(),
@@ -134,11 +119,8 @@ pub struct Operation {
 /// The calls of a history by their invoke. An outcome without its invoke is left out.
 #[must_use]
 pub fn operations(events: &[Event]) -> Vec<Operation> {
-    let ends: BTreeMap<u64, &Event> = events
-        .iter()
-        .filter(|e| e.kind != Kind::Invoke)
-        .map(|e| (e.call, e))
-        .collect();
+    let ends: BTreeMap<u64, &Event> =
+        events.iter().filter(|e| e.kind != Kind::Invoke).map(|e| (e.call, e)).collect();
     let invokes = events.iter().filter(|e| e.kind == Kind::Invoke);
     let pair = |invoke: &Event| {
         let end = ends.get(&invoke.call)?;
@@ -184,10 +166,6 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "invoked {}, ok {}, fail {}, info {}",
-            self.invoked, self.ok, self.fail, self.info
-        )
+        write!(f, "invoked {}, ok {}, fail {}, info {}", self.invoked, self.ok, self.fail, self.info)
     }
 }

@@ -12,19 +12,11 @@ pub(super) enum Value {
 
 impl Value {
     pub(super) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     pub(super) fn number(&self) -> Option<u64> {
-        if let Self::Number(n) = self {
-            Some(*n)
-        } else {
-            None
-        }
+        if let Self::Number(n) = self { Some(*n) } else { None }
     }
 }
 
@@ -65,9 +57,7 @@ fn value(rest: &mut Chars<'_>) -> Option<Value> {
         return text(rest).map(Value::Text);
     }
     let text = rest.as_str();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     *rest = text[end..].chars();
     text[..end].parse().ok().map(Value::Number)
 }

@@ -1,8 +1,9 @@
 //! Records what was tried and what came of it, so that a checker can judge the run afterwards.
 //!
-//! Each call is an *invoke*, and later one outcome: *ok* (it happened), *fail* (it did not), or *info* (nobody
-//! knows: a lost reply, a deadline). An invoke without an outcome, as a killed process leaves behind, is read as an
-//! info that returns at the end of time: it may happen at any moment after the invoke.
+//! Each call is an *invoke*, and later one outcome: *ok* (it happened), *fail* (it did not), or
+//! *info* (nobody knows: a lost reply, a deadline). An invoke without an outcome, as a killed
+//! process leaves behind, is read as an info that returns at the end of time: it may happen at any
+//! moment after the invoke.
 
 mod event;
 mod json;
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A recorder. Clones write to the same history, and so does every process that appends to the same file.
+/// A recorder. Clones write to the same history, and so does every process that appends to the same
+/// file.
 #[derive(Debug, Clone)]
 pub struct History {
     sink: Arc<Sink>,
@@ -35,37 +37,27 @@ impl History {
         Self::of(Sink::Memory(Mutex::default()))
     }
 
-    /// A history in a file that several processes append to, each event in one write: a kill loses none that was
-    /// recorded.
+    /// A history in a file that several processes append to, each event in one write: a kill loses
+    /// none that was recorded.
     ///
     /// # Errors
     ///
     /// The file cannot be opened; the error names it.
     pub fn append_to(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .read(true)
-            .open(path);
-        let file =
-            file.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-        Ok(Self::of(Sink::File {
-            file,
-            path: path.to_owned(),
-        }))
+        let file = OpenOptions::new().create(true).append(true).read(true).open(path);
+        let file = file.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        Ok(Self::of(Sink::File { file, path: path.to_owned() }))
     }
 
     fn of(sink: Sink) -> Self {
-        // The upper half is the process, so that calls of several processes do not meet in one file.
+        // The upper half is the process, so that calls of several processes do not meet in one
+        // file.
         let first = u64::from(std::process::id()) << 32;
-        Self {
-            sink: Arc::new(sink),
-            calls: Arc::new(AtomicU64::new(first)),
-        }
+        Self { sink: Arc::new(sink), calls: Arc::new(AtomicU64::new(first)) }
     }
 
-    /// Records that `process` (a client: a task or a process, doing one thing at a time) is about to do `op` with
-    /// `value`. Call it before sending.
+    /// Records that `process` (a client: a task or a process, doing one thing at a time) is about
+    /// to do `op` with `value`. Call it before sending.
     ///
     /// # Panics
     ///
@@ -73,12 +65,7 @@ impl History {
     #[must_use = "the outcome is recorded on the call"]
     pub fn invoke(&self, process: u64, op: &str, value: &str) -> Call {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let call = Call {
-            history: self.clone(),
-            process,
-            op: op.to_owned(),
-            call,
-        };
+        let call = Call { history: self.clone(), process, op: op.to_owned(), call };
         call.record(Kind::Invoke, value);
         call
     }
@@ -87,16 +74,13 @@ impl History {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or holds a line that is no event (a last line without its end is left out: its
-    /// writer was killed within the write).
+    /// The file cannot be read, or holds a line that is no event (a last line without its end is
+    /// left out: its writer was killed within the write).
     pub fn events(&self) -> io::Result<Vec<Event>> {
         match &*self.sink {
-            Sink::Memory(events) => Ok(event::close(
-                events
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone(),
-            )),
+            Sink::Memory(events) => {
+                Ok(event::close(events.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+            }
             Sink::File { path, .. } => read(path),
         }
     }
@@ -113,21 +97,14 @@ impl History {
     fn push(&self, event: Event) {
         match &*self.sink {
             Sink::Memory(events) => {
-                events
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(event);
+                events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
             Sink::File { file, path } => {
                 // `write` and not `write_all`: in two parts, another process could come between.
                 let line = event.to_json() + "\n";
                 let mut file: &File = file;
                 let written = file.write(line.as_bytes());
-                assert!(
-                    written.as_ref().is_ok_and(|n| *n == line.len()),
-                    "{}: {written:?}",
-                    path.display()
-                );
+                assert!(written.as_ref().is_ok_and(|n| *n == line.len()), "{}: {written:?}", path.display());
             }
         }
     }
@@ -143,12 +120,8 @@ pub fn read(path: &Path) -> io::Result<Vec<Event>> {
     let text = std::fs::read_to_string(path).map_err(named)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let events = whole.lines().enumerate().map(|(i, line)| {
-        let bad = || {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{}:{}: no event", path.display(), i + 1),
-            )
-        };
+        let bad =
+            || io::Error::new(io::ErrorKind::InvalidData, format!("{}:{}: no event", path.display(), i + 1));
         Event::from_json(line).ok_or_else(bad)
     });
     Ok(event::close(events.collect::<io::Result<_>>()?))
@@ -182,14 +155,7 @@ impl Call {
 
     fn record(&self, kind: Kind, value: &str) {
         let (process, call, op) = (self.process, self.call, self.op.clone());
-        self.history.push(Event {
-            process,
-            call,
-            kind,
-            op,
-            value: value.to_owned(),
-            at_ns: now_ns(),
-        });
+        self.history.push(Event { process, call, kind, op, value: value.to_owned(), at_ns: now_ns() });
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 /// Names the test function that is to act as a worker.
 pub(super) const ROLE: &str = "REDIS_PATTERNS_TESTKIT_WORKER";
 
-/// What [`say`] puts before a line: the test runner writes to the same stdout, and not always whole lines.
+/// What [`say`] puts before a line: the test runner writes to the same stdout, and not always whole
+/// lines.
 pub(super) const MARK: &str = "\u{1}say ";
 
 /// Whether this process was started to act as this worker.
@@ -28,16 +29,13 @@ pub fn say(line: &str) {
     assert!(sent.is_ok(), "the test reads no more: {sent:?}");
 }
 
-/// Ends this process when its standard input ends, which the test holds open as long as it lives. Answers the lines
-/// that the test sends.
+/// Ends this process when its standard input ends, which the test holds open as long as it lives.
+/// Answers the lines that the test sends.
 ///
 /// # Panics
 ///
 /// When no thread can be started.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "a worker that gets no orders ignores the lines"
-)]
+#[expect(clippy::must_use_candidate, reason = "a worker that gets no orders ignores the lines")]
 pub fn exit_when_parent_dies() -> Receiver<String> {
     let (lines, received) = channel();
     let watch = move || {
@@ -47,15 +45,13 @@ pub fn exit_when_parent_dies() -> Receiver<String> {
         }
         std::process::exit(0);
     };
-    let thread = std::thread::Builder::new()
-        .name("parent watch".to_owned())
-        .spawn(watch);
+    let thread = std::thread::Builder::new().name("parent watch".to_owned()).spawn(watch);
     assert!(thread.is_ok(), "no thread to watch the parent: {thread:?}");
     received
 }
 
-/// A shell that kills one process when our end of its pipe closes: when we die, however we die. It needs no help from
-/// the worker, so it also ends one that is stopped.
+/// A shell that kills one process when our end of its pipe closes: when we die, however we die. It
+/// needs no help from the worker, so it also ends one that is stopped.
 #[derive(Debug)]
 pub(super) struct Guardian(Child);
 
@@ -65,12 +61,7 @@ impl Guardian {
         let script = "trap '' HUP INT TERM; read -r _; kill -s KILL \"$0\"";
         let mut command = Command::new("sh");
         command.args(["-c", script, &pid.to_string()]);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map(Self)
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Self)
     }
 
     /// Ends the guard, before the number of the guarded process can be given to another.

@@ -28,8 +28,8 @@
 //! }
 //! ```
 //!
-//! Nothing is left behind: a worker is killed when its handle is dropped, and when the test's process dies in any way,
-//! even if the worker is stopped at that moment.
+//! Nothing is left behind: a worker is killed when its handle is dropped, and when the test's
+//! process dies in any way, even if the worker is stopped at that moment.
 
 mod guardian;
 mod worker;

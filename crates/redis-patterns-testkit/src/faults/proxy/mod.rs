@@ -17,15 +17,16 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// A TCP proxy in front of one server, aware of requests and replies.
 ///
-/// A *request* is one RESP array from the client, a *reply* one RESP value from the server that is no push message;
-/// they are paired by their order on the connection. Faults are set while traffic flows and count what they did in
-/// [`Proxy::counts`]. Dropping the proxy closes its port and every connection.
+/// A *request* is one RESP array from the client, a *reply* one RESP value from the server that is
+/// no push message; they are paired by their order on the connection. Faults are set while traffic
+/// flows and count what they did in [`Proxy::counts`]. Dropping the proxy closes its port and every
+/// connection.
 ///
 /// # What it does not do
 ///
-/// TLS, and connections that leave request and reply (SUBSCRIBE under RESP2, MONITOR, CLIENT REPLY): those pass, but
-/// their messages are not counted as replies. In front of a cluster node, a client that follows the node's own
-/// announcements walks around the proxy.
+/// TLS, and connections that leave request and reply (SUBSCRIBE under RESP2, MONITOR, CLIENT
+/// REPLY): those pass, but their messages are not counted as replies. In front of a cluster node, a
+/// client that follows the node's own announcements walks around the proxy.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -69,12 +70,7 @@ impl Proxy {
         let server = Server::parse(upstream).address;
         let shared = Arc::new(Shared { server, plan, gate });
         let accepting = tokio::spawn(accept(listener, shared.clone())).abort_handle();
-        Ok(Self {
-            shared,
-            addr,
-            upstream: upstream.to_owned(),
-            accepting,
-        })
+        Ok(Self { shared, addr, upstream: upstream.to_owned(), accepting })
     }
 
     /// Where it listens.
@@ -87,11 +83,7 @@ impl Proxy {
     #[must_use]
     pub fn url(&self) -> String {
         let upstream = &self.upstream;
-        let url = if upstream.contains("://") {
-            upstream.clone()
-        } else {
-            format!("redis://{upstream}")
-        };
+        let url = if upstream.contains("://") { upstream.clone() } else { format!("redis://{upstream}") };
         // From the right: the password is free to look like an address.
         let (before, after) = url.rsplit_once(&self.shared.server).unwrap_or((&url, ""));
         format!("{before}{}{after}", self.addr)
@@ -103,26 +95,29 @@ impl Proxy {
         self.shared.plan().counts.clone()
     }
 
-    /// The next `n` matching requests are executed; the reply of each is swallowed and its connection cut.
+    /// The next `n` matching requests are executed; the reply of each is swallowed and its
+    /// connection cut.
     ///
-    /// Requests behind it on the same connection may have been executed too: see [`Counts::unanswered`].
+    /// Requests behind it on the same connection may have been executed too: see
+    /// [`Counts::unanswered`].
     pub fn lose_replies(&self, n: usize, matching: Match) {
         self.shared.plan().add(Action::LoseReply, n, matching);
     }
 
-    /// The next `n` matching requests are executed; half of the reply arrives, then the connection is cut.
+    /// The next `n` matching requests are executed; half of the reply arrives, then the connection
+    /// is cut.
     pub fn cut_inside_reply(&self, n: usize, matching: Match) {
         self.shared.plan().add(Action::CutInsideReply, n, matching);
     }
 
-    /// Half of each of the next `n` matching requests is passed on, then its connection is cut: never executed.
+    /// Half of each of the next `n` matching requests is passed on, then its connection is cut:
+    /// never executed.
     pub fn cut_inside_request(&self, n: usize, matching: Match) {
-        self.shared
-            .plan()
-            .add(Action::CutInsideRequest, n, matching);
+        self.shared.plan().add(Action::CutInsideRequest, n, matching);
     }
 
-    /// After `n` more bytes of replies, over all connections, the one that carried the last of them is cut. Once.
+    /// After `n` more bytes of replies, over all connections, the one that carried the last of them
+    /// is cut. Once.
     pub fn cut_after_bytes(&self, n: usize) {
         self.shared.plan().cut_after = Some(n);
     }
@@ -132,7 +127,8 @@ impl Proxy {
         self.shared.plan().delay = time;
     }
 
-    /// Passes on nothing, in either direction, and keeps every connection open; new ones are accepted. A black hole.
+    /// Passes on nothing, in either direction, and keeps every connection open; new ones are
+    /// accepted. A black hole.
     pub fn stall(&self) {
         self.shared.gate.send_modify(|gate| gate.stalled = true);
     }
@@ -147,8 +143,8 @@ impl Proxy {
         self.shared.plan().slice = bytes;
     }
 
-    /// New connections are closed before a byte is passed on. (A port that refuses the connect itself cannot count;
-    /// drop the proxy for that.)
+    /// New connections are closed before a byte is passed on. (A port that refuses the connect
+    /// itself cannot count; drop the proxy for that.)
     pub fn refuse(&self) {
         self.shared.plan().refuse = true;
     }

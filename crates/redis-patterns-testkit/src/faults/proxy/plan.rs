@@ -6,7 +6,8 @@ use std::time::Duration;
 /// Which requests a fault is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// Every one, those included with which a client sets its connection up (HELLO, CLIENT, INFO ..).
+    /// Every one, those included with which a client sets its connection up (HELLO, CLIENT, INFO
+    /// ..).
     Any,
     /// Those of one command, such as `EVALSHA`; subcommands are not looked at.
     Command(&'static str),
@@ -27,8 +28,8 @@ pub struct Counts {
     pub by_command: BTreeMap<String, usize>,
     /// Replies passed on whole.
     pub replies: usize,
-    /// Requests passed on whole on connections that then ended before their reply was: executed or not, the client
-    /// cannot know.
+    /// Requests passed on whole on connections that then ended before their reply was: executed or
+    /// not, the client cannot know.
     pub unanswered: usize,
     /// Connections cut by a fault.
     pub cuts: usize,
@@ -50,10 +51,7 @@ impl Counts {
     /// How many requests of this command were passed on.
     #[must_use]
     pub fn of(&self, command: &str) -> usize {
-        self.by_command
-            .get(&command.to_uppercase())
-            .copied()
-            .unwrap_or_default()
+        self.by_command.get(&command.to_uppercase()).copied().unwrap_or_default()
     }
 }
 
@@ -95,22 +93,12 @@ impl Plan {
             Match::Command(name) => (0, Some(name)),
             Match::NthAfterNow(n) => (n.saturating_sub(1), None),
         };
-        self.rules.push(Rule {
-            action,
-            left,
-            skip,
-            command,
-        });
+        self.rules.push(Rule { action, left, skip, command });
     }
 
     pub(super) fn heal(&mut self) {
         let counts = std::mem::take(&mut self.counts);
-        *self = Self {
-            counts,
-            open: self.open,
-            epoch: self.epoch,
-            ..Self::default()
-        };
+        *self = Self { counts, open: self.open, epoch: self.epoch, ..Self::default() };
     }
 
     /// A new connection: its epoch, or `None` if it is refused.
@@ -149,9 +137,7 @@ impl Plan {
         for rule in &mut self.rules {
             if rule.skip > 0 {
                 rule.skip -= 1;
-            } else if action == Action::Pass
-                && rule.command.is_none_or(|c| c.eq_ignore_ascii_case(name))
-            {
+            } else if action == Action::Pass && rule.command.is_none_or(|c| c.eq_ignore_ascii_case(name)) {
                 action = rule.action;
                 rule.left = rule.left.saturating_sub(1);
             }
@@ -161,16 +147,13 @@ impl Plan {
             self.counts.cut_requests += 1;
         } else {
             self.counts.requests += 1;
-            *self
-                .counts
-                .by_command
-                .entry(name.to_uppercase())
-                .or_default() += 1;
+            *self.counts.by_command.entry(name.to_uppercase()).or_default() += 1;
         }
         action
     }
 
-    /// How many bytes of a reply pass before the cut; `None` if it passes whole and the connection stays.
+    /// How many bytes of a reply pass before the cut; `None` if it passes whole and the connection
+    /// stays.
     pub(super) fn reply(&mut self, action: Action, len: usize) -> Option<usize> {
         let cut = match (action, self.cut_after) {
             (Action::LoseReply, _) => Some(0),

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The requests of one connection that have no reply yet. Those left at its end are counted as unanswered, before
-/// the client can see that end.
+/// The requests of one connection that have no reply yet. Those left at its end are counted as
+/// unanswered, before the client can see that end.
 struct Pending<'a> {
     shared: &'a Shared,
     queue: Mutex<VecDeque<Action>>,
@@ -42,10 +42,7 @@ pub(super) async fn run(mut client: TcpStream, shared: &Shared, epoch: u64) -> i
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     // Dropped before the sockets, so that the counts are right when the client sees the end.
-    let pending = Pending {
-        shared,
-        queue: Mutex::default(),
-    };
+    let pending = Pending { shared, queue: Mutex::default() };
     tokio::select! {
         end = requests(from_client, to_server, &pending, epoch) => end,
         end = replies(from_server, to_client, &pending, epoch) => end,
@@ -115,11 +112,7 @@ async fn replies(
     }
 }
 
-async fn write(
-    to: &mut (impl AsyncWrite + Unpin),
-    bytes: &[u8],
-    shared: &Shared,
-) -> io::Result<()> {
+async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], shared: &Shared) -> io::Result<()> {
     let slice = shared.plan().slice;
     if slice == 0 {
         return to.write_all(bytes).await;
@@ -161,10 +154,6 @@ fn request_len(buffer: &[u8]) -> io::Result<Option<usize>> {
 /// The first word of a request.
 fn command_name(frame: &[u8]) -> String {
     let text = String::from_utf8_lossy(&frame[..frame.len().min(64)]).into_owned();
-    let word = if text.starts_with('*') {
-        text.split("\r\n").nth(2)
-    } else {
-        text.split_whitespace().next()
-    };
+    let word = if text.starts_with('*') { text.split("\r\n").nth(2) } else { text.split_whitespace().next() };
     word.unwrap_or_default().to_owned()
 }

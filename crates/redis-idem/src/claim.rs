@@ -1,0 +1,136 @@
+//! The right and the duty to do the work.
+
+use crate::error::Error;
+use crate::record::Record;
+use crate::resend::until_answered;
+use crate::scripts;
+use bytes::Bytes;
+use redis_patterns_core::{Error as RedisError, ErrorKind, Executed, Key, Redis};
+use std::fmt;
+use tokio::task::JoinHandle;
+
+/// Whether the outcome was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a claim may have been lost to another worker"]
+pub enum Completion {
+    /// Stored: every later request with this key replays it.
+    Stored,
+    /// The lease was over and another worker took the request over, or the record is gone. The
+    /// outcome was not stored: that worker's will be, or is, the one that counts.
+    Lost,
+}
+
+/// Whether the claim was given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a claim may have been lost to another worker"]
+pub enum Release {
+    /// The next request with this key runs at once.
+    Released,
+    /// Another worker took the request over; its claim was left alone.
+    Lost,
+}
+
+/// The claim on one request, held by this attempt alone until its lease is over.
+///
+/// End it with [`complete`](Self::complete), or with [`release`](Self::release) if nothing was done.
+///
+/// # Dropped without an end
+///
+/// Nobody knows then whether the work was done, so nothing is told to Redis: retries are answered
+/// [`InProgress`](crate::Begin::InProgress) until the lease is over, and the next one runs again.
+pub struct Claim {
+    redis: Redis,
+    key: Key,
+    record: Record,
+}
+
+impl Claim {
+    pub(crate) fn new(redis: Redis, key: Key, record: Record) -> Self {
+        Self { redis, key, record }
+    }
+
+    /// Which attempt this is, from 1. Above 1, an earlier one died or lost its lease half way:
+    /// part of the work may be done. With [`request`](Self::request) it is a fencing number.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.record.attempt
+    }
+
+    /// A name for the request, 64 hexadecimal digits, the same for every attempt and for no other
+    /// request. It is what to send as the idempotency key to services further down.
+    #[must_use]
+    pub fn request(&self) -> &str {
+        let name = self.key.as_str();
+        // The key is `ns:idem:{hash}`, made in keys.rs.
+        name.rsplit('{').next().unwrap_or(name).trim_end_matches('}')
+    }
+
+    /// Stores the outcome, which every later request with this key will replay.
+    ///
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]. The outcome may be stored or not; if not, retries are answered
+    /// [`InProgress`](crate::Begin::InProgress) until the lease is over and the next one runs the
+    /// work again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once polled, it runs to its end although the future is dropped.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It is sent again, three times in all: the owner's token makes the second run find the first.
+    pub async fn complete(self, outcome: impl Into<Bytes>) -> Result<Completion, Error> {
+        let outcome = outcome.into();
+        let redis = self.redis.clone();
+        let stored = redis.detach(async move {
+            until_answered(|| scripts::complete(&self.redis, &self.key, &self.record, outcome.clone())).await
+        });
+        Ok(if joined(stored, "idem/complete").await? { Completion::Stored } else { Completion::Lost })
+    }
+
+    /// Gives the request back as if this attempt had never been. Only for work that had no effect.
+    ///
+    /// The next request with this key runs at once, whatever its fingerprint. If earlier attempts
+    /// died half way, their fingerprint and their count stay: they may have had an effect.
+    ///
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]. If the claim still stands, it ends with its lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once polled, it runs to its end although the future is dropped.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It is sent again, three times in all. If another request claimed the key in between, that is
+    /// reported as [`Release::Lost`]; nothing is taken from it.
+    pub async fn release(self) -> Result<Release, Error> {
+        let redis = self.redis.clone();
+        let released = redis.detach(async move {
+            until_answered(|| scripts::release(&self.redis, &self.key, &self.record)).await
+        });
+        Ok(if joined(released, "idem/release").await? { Release::Released } else { Release::Lost })
+    }
+}
+
+/// The answer of a detached step.
+async fn joined<T>(
+    task: JoinHandle<Result<T, RedisError>>,
+    operation: &'static str,
+) -> Result<T, RedisError> {
+    let stopped =
+        |_| RedisError::new(ErrorKind::Closed, Executed::Maybe, operation, "the runtime is shutting down");
+    task.await.map_err(stopped)?
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("attempt", &self.record.attempt).finish_non_exhaustive()
+    }
+}

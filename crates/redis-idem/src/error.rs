@@ -1,0 +1,25 @@
+//! What can go wrong.
+
+/// A failure of the engine. A request that may not run is not one: see [`Begin`](crate::Begin).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option makes no sense; nothing was sent.
+    #[error("idempotency: {0}")]
+    Options(&'static str),
+    /// The scope, operation or key is out of its range; nothing was sent. HTTP: 400.
+    #[error("idempotency: {0}")]
+    Key(&'static str),
+    /// Redis did not do what was asked, or holds a record that this version cannot read.
+    #[error(transparent)]
+    Redis(#[from] redis_patterns_core::Error),
+}
+
+impl Error {
+    /// Whether Redis could not be reached or did not answer in time. HTTP: 503 and `Retry-After`,
+    /// since running the request unclaimed may run it twice.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Redis(error) if error.is_outage())
+    }
+}

@@ -1,0 +1,81 @@
+//! How long records live and how long a worker is believed alive.
+
+use crate::error::Error;
+use std::time::Duration;
+
+/// Past this a script would lose digits (a Lua number keeps 53 bits).
+const LARGEST_MS: u128 = 1 << 53;
+
+/// Settings of an [`Idempotency`](crate::Idempotency) engine.
+///
+/// ```
+/// use redis_idem::Options;
+/// use std::time::Duration;
+///
+/// let options = Options::new().retention(Duration::from_secs(3_600)).lease(Duration::from_secs(10));
+/// assert_eq!(options.lease_of_claim(), Duration::from_secs(10));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    retention: Duration,
+    lease: Duration,
+}
+
+impl Options {
+    /// The defaults: records are kept for 24 h, a claim is believed alive for 30 s.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { retention: Duration::from_secs(24 * 3_600), lease: Duration::from_secs(30) }
+    }
+
+    /// How long a record is kept after its last change; 24 h unless set, the time within which
+    /// public interfaces let a client retry. A request that comes later runs again.
+    #[must_use]
+    pub const fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How long a claim is believed alive; 30 s unless set, more than a request takes.
+    ///
+    /// # Too short is worse than too long
+    ///
+    /// A claim whose lease is over can be taken over, and the work then runs a second time while
+    /// the first may still be at it. A longer lease only makes retries after a crash wait longer.
+    #[must_use]
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long a record is kept after its last change.
+    #[must_use]
+    pub const fn retention_of_record(&self) -> Duration {
+        self.retention
+    }
+
+    /// How long a claim is believed alive.
+    #[must_use]
+    pub const fn lease_of_claim(&self) -> Duration {
+        self.lease
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.lease < Duration::from_millis(1) {
+            return Err(Error::Options("a lease is at least one millisecond"));
+        }
+        if self.retention < self.lease.saturating_mul(2) {
+            return Err(Error::Options("a retention is at least twice the lease, which it contains"));
+        }
+        if self.retention.as_millis() > LARGEST_MS {
+            return Err(Error::Options("a retention is at most 2^53 milliseconds"));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,81 @@
+//! One typed function per script, and the one plain command; nothing else knows their wire shapes.
+
+use crate::record::Record;
+use bytes::Bytes;
+use redis_patterns_core::{Args, Error, FromReply, Key, Redis, Script, Value, script};
+use std::time::Duration;
+
+static COMPLETE: Script = script!("idem/complete", "scripts/complete.lua");
+static RELEASE: Script = script!("idem/release", "scripts/release.lua");
+static TAKEOVER: Script = script!("idem/takeover", "scripts/takeover.lua");
+
+/// Claims the key in one plain command: `None` if it was free, else the record that is there.
+/// A second send meets the caller's own claim.
+pub(crate) async fn claim(redis: &Redis, key: &Key, claim: &Record) -> Result<Option<Record>, Error> {
+    let args = Args::new().shared(claim.pack()).word("NX").word("GET").word("PX");
+    let args = args.int(claim.retention_ms.cast_signed());
+    let there: Option<Bytes> = redis.command("SET", &[key], &args).await?;
+    there.map(Record::unpack).transpose()
+}
+
+/// What became of an attempt to take a claim over.
+#[derive(Debug)]
+pub(crate) enum Takeover {
+    /// The caller's claim stands.
+    Taken,
+    /// The claim is alive for this long.
+    Alive(Duration),
+    /// Another record stands there now.
+    Changed(Record),
+    /// There is no record any more.
+    Gone,
+}
+
+pub(crate) async fn takeover(
+    redis: &Redis,
+    key: &Key,
+    seen: &Record,
+    claim: &Record,
+) -> Result<Takeover, Error> {
+    let args = Args::new().bytes(seen.mark()).int(seen.lease_over_ms()).shared(claim.pack());
+    let args = args.int(claim.retention_ms.cast_signed());
+    let (code, detail): (u32, Value) = redis.run(&TAKEOVER, &[key], &args).await?;
+    match (code, u64::from_reply(detail.clone()), Bytes::from_reply(detail)) {
+        (1, _, _) => Ok(Takeover::Taken),
+        (2, Some(left_ms), _) => Ok(Takeover::Alive(Duration::from_millis(left_ms))),
+        (3, _, Some(record)) => Ok(Takeover::Changed(Record::unpack(record)?)),
+        (4, _, _) => Ok(Takeover::Gone),
+        _ => Err(unknown(&TAKEOVER)),
+    }
+}
+
+/// Whether the claim was the caller's and the outcome now stands there.
+pub(crate) async fn complete(
+    redis: &Redis,
+    key: &Key,
+    claim: &Record,
+    outcome: Bytes,
+) -> Result<bool, Error> {
+    let args = Args::new().bytes(claim.mark()).shared(claim.done(outcome).pack());
+    let args = args.int(claim.retention_ms.cast_signed());
+    match redis.run::<u32>(&COMPLETE, &[key], &args).await? {
+        1 | 2 => Ok(true),
+        0 => Ok(false),
+        _ => Err(unknown(&COMPLETE)),
+    }
+}
+
+/// Whether nobody else holds the key: the caller's claim is given back, now or before. A first
+/// attempt leaves nothing behind; after a later one the record of those before it stays.
+pub(crate) async fn release(redis: &Redis, key: &Key, claim: &Record) -> Result<bool, Error> {
+    let ttl_ms = if claim.attempt == 1 { 0 } else { claim.lease_over_ms() };
+    match redis.run::<u32>(&RELEASE, &[key], &Args::new().bytes(claim.mark()).int(ttl_ms)).await? {
+        1 | 2 => Ok(true),
+        0 => Ok(false),
+        _ => Err(unknown(&RELEASE)),
+    }
+}
+
+fn unknown(script: &Script) -> Error {
+    Error::reply(script.name(), "the script answered a code that its head does not name")
+}

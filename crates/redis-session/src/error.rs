@@ -1,0 +1,23 @@
+//! What can go wrong.
+
+/// A failure of a store. A session or token that is not there is not one: see
+/// [`Update::Gone`](crate::Update::Gone) and the `None` of a load.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option makes no sense; nothing was sent.
+    #[error("session: {0}")]
+    Options(&'static str),
+    /// Redis did not do what was asked, or a value could not be encoded or decoded.
+    #[error(transparent)]
+    Redis(#[from] redis_patterns_core::Error),
+}
+
+impl Error {
+    /// Whether Redis could not be reached or did not answer in time. A session that cannot be
+    /// looked up is not a session: answer 503, not "logged out".
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Redis(error) if error.is_outage())
+    }
+}

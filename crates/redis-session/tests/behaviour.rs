@@ -1,0 +1,190 @@
+//! One test per sentence of the README's promises.
+
+#![allow(clippy::unwrap_used)]
+
+use redis_patterns_core::{Args, Redis};
+use redis_patterns_testkit::faults::Proxy;
+use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::on_every_topology;
+use redis_session::{Error, OneTimeTokens, Options, Purpose, Revocation, SessionId, Sessions, Update};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const RESET: Purpose = Purpose::new("password-reset");
+const LOGIN: Purpose = Purpose::new("magic-link");
+const QUARTER: Duration = Duration::from_secs(15 * 60);
+const HALF_HOUR_MS: i64 = 30 * 60 * 1_000;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: u64,
+    name: String,
+    roles: Vec<String>,
+}
+
+fn ann() -> User {
+    User { id: 42, name: "ann".into(), roles: vec!["admin".into()] }
+}
+
+fn bob() -> User {
+    User { id: 7, name: "bób\0\"".into(), roles: Vec::new() }
+}
+
+/// Brings the expiry of the one key of the test to `ttl_ms` from now, or to the past.
+async fn expire(t: &TestRedis, ttl_ms: i64) {
+    let [key] = &t.keys().await[..] else { panic!("one key was expected") };
+    let ttl_ms = ttl_ms.to_string();
+    let moved = if ttl_ms == "0" { ["PEXPIREAT", key, "1"] } else { ["PEXPIRE", key, &ttl_ms] };
+    for mut node in t.admin_nodes() {
+        // In a cluster only one node has the key; the others point to it.
+        let _ = node.cmd(&moved);
+    }
+}
+
+on_every_topology! {
+    async fn a_session_is_created_loaded_updated_and_revoked(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Updated);
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(bob()));
+        assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::Revoked);
+        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::AlreadyGone);
+        assert_eq!(t.keys().await, Vec::<String>::new());
+    }
+
+    async fn an_update_brings_nothing_back(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        let _ = sessions.revoke(&id).await.unwrap();
+        assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Gone);
+        let id = sessions.create(&ann()).await.unwrap();
+        expire(&t, 0).await;
+        assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Gone);
+        let never = SessionId::parse(&"0".repeat(64)).unwrap();
+        assert_eq!(sessions.update(&never, &bob()).await.unwrap(), Update::Gone);
+        assert_eq!(t.keys().await, Vec::<String>::new());
+    }
+
+    async fn a_load_and_an_update_start_the_idle_time_anew(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        let key = t.keys().await.remove(0);
+        let fresh = HALF_HOUR_MS - 60_000..=HALF_HOUR_MS;
+        assert!(fresh.contains(&t.ttl_ms(&key).await));
+        expire(&t, 600_000).await;
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert!(fresh.contains(&t.ttl_ms(&key).await), "a load did not renew");
+        expire(&t, 600_000).await;
+        assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Updated);
+        assert!(fresh.contains(&t.ttl_ms(&key).await), "an update did not renew");
+    }
+
+    async fn a_session_ends_with_its_idle_time(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        expire(&t, 0).await;
+        assert_eq!(sessions.load(&id).await.unwrap(), None);
+    }
+
+    async fn sessions_of_the_same_value_are_apart(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let (one, other) = (sessions.create(&ann()).await.unwrap(), sessions.create(&ann()).await.unwrap());
+        assert_ne!(one, other);
+        let _ = sessions.revoke(&one).await.unwrap();
+        assert_eq!(sessions.load(&other).await.unwrap(), Some(ann()));
+    }
+
+    async fn a_token_is_consumed_once(t: TestRedis) {
+        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
+        let token = resets.issue(&ann()).await.unwrap();
+        let [key] = &t.keys().await[..] else { panic!() };
+        assert!((1..=900_000).contains(&t.ttl_ms(key).await));
+        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
+        assert_eq!(resets.consume(&token).await.unwrap(), None);
+        assert_eq!(t.keys().await, Vec::<String>::new());
+    }
+
+    async fn an_expired_token_is_unknown(t: TestRedis) {
+        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
+        let token = resets.issue(&ann()).await.unwrap();
+        expire(&t, 0).await;
+        assert_eq!(resets.consume(&token).await.unwrap(), None);
+    }
+
+    async fn a_token_of_another_purpose_is_unknown_and_stays(t: TestRedis) {
+        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
+        let logins = OneTimeTokens::<User>::new(t.redis.clone(), LOGIN, QUARTER).unwrap();
+        let token = resets.issue(&ann()).await.unwrap();
+        assert_eq!(logins.consume(&token).await.unwrap(), None);
+        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
+    }
+
+    async fn a_token_is_no_session_and_a_session_no_token(t: TestRedis) {
+        let sessions = Sessions::<User>::new(t.redis.clone());
+        let resets = OneTimeTokens::<User>::new(t.redis.clone(), RESET, QUARTER).unwrap();
+        let token = resets.issue(&ann()).await.unwrap();
+        let id = sessions.create(&ann()).await.unwrap();
+        let token_as_id = SessionId::parse(&token.expose()).unwrap();
+        let id_as_token = redis_session::OneTimeToken::parse(&id.expose()).unwrap();
+        assert_eq!(sessions.load(&token_as_id).await.unwrap(), None);
+        assert_eq!(resets.consume(&id_as_token).await.unwrap(), None);
+        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+    }
+
+    async fn namespaces_do_not_see_each_others_sessions(t: TestRedis) {
+        let sessions = Sessions::<User>::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        let name = format!("{}-2", t.redis.namespace().as_str());
+        let elsewhere = t.redis.with_namespace(redis_session::Namespace::new(&name).unwrap());
+        assert_eq!(Sessions::<User>::new(elsewhere).load(&id).await.unwrap(), None);
+    }
+}
+
+/// Counted at the wire: what this client sent.
+#[tokio::test]
+async fn every_operation_is_one_round_trip() {
+    let Some(t) = TestRedis::standalone().await else { return };
+    let proxy = Proxy::start(t.url()).await.unwrap();
+    let through = TestRedis::at(&proxy.url()).await;
+    let sessions = Sessions::new(through.redis.clone());
+    let resets = OneTimeTokens::new(through.redis.clone(), RESET, QUARTER).unwrap();
+    warm_up(&through.redis).await;
+
+    let mut before = proxy.counts().requests;
+    let mut one = |operation: &str| {
+        let now = proxy.counts().requests;
+        assert_eq!(now - before, 1, "{operation}");
+        before = now;
+    };
+    let id = sessions.create(&ann()).await.unwrap();
+    one("create");
+    let _ = sessions.load(&id).await.unwrap();
+    one("load");
+    let _ = sessions.update(&id, &bob()).await.unwrap();
+    one("update");
+    let _ = sessions.revoke(&id).await.unwrap();
+    one("revoke");
+    let token = resets.issue(&ann()).await.unwrap();
+    one("issue");
+    let _ = resets.consume(&token).await.unwrap();
+    one("consume");
+}
+
+async fn warm_up(redis: &Redis) {
+    redis.keyless::<()>("PING", &Args::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn times_out_of_range_are_refused_before_anything_is_sent() {
+    let Some(t) = TestRedis::standalone().await else { return };
+    for wrong in [Duration::ZERO, Duration::from_nanos(999_999), Duration::MAX] {
+        let sessions = Sessions::<User>::with_options(t.redis.clone(), Options::new().idle(wrong));
+        assert!(matches!(sessions, Err(Error::Options(_))), "{wrong:?}");
+        let tokens = OneTimeTokens::<User>::new(t.redis.clone(), RESET, wrong);
+        assert!(matches!(tokens, Err(Error::Options(_))), "{wrong:?}");
+    }
+    assert!(Sessions::<User>::with_options(t.redis.clone(), Options::new().idle(QUARTER)).is_ok());
+}

@@ -1,0 +1,93 @@
+//! Secrets and stored bytes that try to leak, meet, or be misread.
+
+#![allow(clippy::unwrap_used)]
+
+use redis_patterns_core::{Args, ErrorKind, Tag};
+use redis_patterns_testkit::faults::hostile;
+use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::on_every_topology;
+use redis_session::{Error, OneTimeToken, OneTimeTokens, Purpose, SessionId, Sessions, Update};
+use std::time::Duration;
+
+const RESET: Purpose = Purpose::new("password-reset");
+const QUARTER: Duration = Duration::from_secs(15 * 60);
+
+#[test]
+fn nothing_hostile_is_taken_for_a_secret() {
+    for id in hostile::ids() {
+        let Ok(text) = String::from_utf8(id) else { continue };
+        assert!(
+            SessionId::parse(&text).is_none() && OneTimeToken::parse(&text).is_none(),
+            "{} bytes",
+            text.len()
+        );
+    }
+}
+
+on_every_topology! {
+    async fn redis_never_sees_a_secret_and_debug_shows_none(t: TestRedis) {
+        let sessions = Sessions::<String>::new(t.redis.clone());
+        let resets = OneTimeTokens::<String>::new(t.redis.clone(), RESET, QUARTER).unwrap();
+        let id = sessions.create(&"x".to_owned()).await.unwrap();
+        let token = resets.issue(&"x".to_owned()).await.unwrap();
+        let mut seen = format!("{id:?} {token:?} {sessions:?} {resets:?}");
+        for key in t.keys().await {
+            seen.push_str(&key);
+        }
+        for secret in [id.expose(), token.expose()] {
+            // No part of it either: eight digits are enough to be no accident.
+            for start in 0..secret.len() - 8 {
+                assert!(!seen.contains(&secret[start..start + 8]));
+            }
+        }
+        assert_eq!(format!("{id:?} {token:?}"), "SessionId(..) OneTimeToken(..)");
+    }
+
+    async fn a_key_of_redis_is_no_way_in(t: TestRedis) {
+        let sessions = Sessions::<u64>::new(t.redis.clone());
+        let _id = sessions.create(&1).await.unwrap();
+        let key = t.keys().await.remove(0);
+        let hash = key.rsplit('{').next().unwrap().trim_end_matches('}').to_owned();
+        let as_id = SessionId::parse(&hash).expect("a hash has the form of an id");
+        assert_eq!(sessions.load(&as_id).await.unwrap(), None);
+        assert_eq!(sessions.update(&as_id, &2).await.unwrap(), Update::Gone);
+    }
+
+    async fn stored_bytes_that_cannot_be_read_are_an_error_that_quotes_nothing(t: TestRedis) {
+        let sessions = Sessions::<u64>::new(t.redis.clone());
+        let id = sessions.create(&1).await.unwrap();
+        let name = t.keys().await.remove(0);
+        let tag = name.rsplit('{').next().unwrap().trim_end_matches('}').to_owned();
+        let key = t.redis.namespace().key("sess", &Tag::of(tag));
+        assert_eq!(key.as_str(), name);
+        let stored: [&[u8]; 8] = [b"", b"SECRET", b"\xA7", b"\xA7\x01\x01", b"\xA7\x01\x01\"SECRET\"", b"\xA7\x02\x011", b"\xA7\x01\x021", b"\xA7\x01\x091"];
+        for bytes in stored {
+            t.redis.command::<()>("SET", &[&key], &Args::new().bytes(bytes).word("PX").int(60_000)).await.unwrap();
+            let Err(Error::Redis(error)) = sessions.load(&id).await else { panic!("{bytes:?} was read") };
+            assert_eq!(error.kind(), ErrorKind::Codec);
+            let seen = format!("{error} {error:?}");
+            assert!(!seen.contains("SECRET") && !seen.contains(&id.expose()), "{seen}");
+        }
+        // What cannot be read can still be ended.
+        let _ = sessions.revoke(&id).await.unwrap();
+        assert_eq!(t.keys().await, Vec::<String>::new());
+    }
+
+    async fn values_of_any_size_come_back(t: TestRedis) {
+        let sessions = Sessions::<Vec<u8>>::new(t.redis.clone());
+        for size in [0, 1, 65_536, 1 << 20] {
+            let value = vec![0xA7; size];
+            let id = sessions.create(&value).await.unwrap();
+            assert_eq!(sessions.load(&id).await.unwrap(), Some(value));
+        }
+    }
+
+    async fn hostile_text_comes_back_as_it_was(t: TestRedis) {
+        let sessions = Sessions::<String>::new(t.redis.clone());
+        for id in hostile::small_ids() {
+            let Ok(text) = String::from_utf8(id) else { continue };
+            let id = sessions.create(&text).await.unwrap();
+            assert_eq!(sessions.load(&id).await.unwrap(), Some(text));
+        }
+    }
+}
