@@ -22,7 +22,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorKind`]; [`Error::executed`] says whether the script may have run.
+    /// Any [`ErrorKind`](crate::ErrorKind); [`Error::executed`] says whether the script may have run.
     ///
     /// # Cancel safety
     ///
@@ -39,7 +39,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorKind`]; [`Error::executed`] says whether the command may have run.
+    /// Any [`ErrorKind`](crate::ErrorKind); [`Error::executed`] says whether the command may have run.
     ///
     /// # Cancel safety
     ///
@@ -61,7 +61,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorKind`].
+    /// Any [`ErrorKind`](crate::ErrorKind).
     ///
     /// # Cancel safety
     ///

@@ -21,7 +21,6 @@ pub use pubsub::{Notice, Subscription};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Executed};
 use crate::key::Namespace;
-use crate::reply::FromReply;
 use crate::server_info::ServerInfo;
 use cluster::Cluster;
 use fred::clients::Pool;
@@ -36,7 +35,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 
 /// A handle on a Redis server, cluster or Sentinel group; cheap to clone.
 ///
