@@ -28,6 +28,7 @@ pub struct LockGuard {
     redis: Redis,
     janitor: Janitor,
     hold: Arc<Hold>,
+    fence_memory: Duration,
     /// Ends with the guard.
     _watchdog: Option<Watchdog>,
     armed: bool,
@@ -44,10 +45,10 @@ pub enum Released {
 }
 
 impl LockGuard {
-    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold) -> Self {
+    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold, fence_memory: Duration) -> Self {
         let hold = Arc::new(hold);
         let watchdog = hold.is_renewed().then(|| Watchdog::start(redis.clone(), hold.clone()));
-        Self { redis, janitor, hold, _watchdog: watchdog, armed: true }
+        Self { redis, janitor, hold, fence_memory, _watchdog: watchdog, armed: true }
     }
 
     /// The fence of this grant, to be sent along with every write to what the lock protects.
@@ -122,6 +123,31 @@ impl LockGuard {
         } else {
             Err(self.hold.lose(Lost::Gone).into())
         }
+    }
+
+    /// Issues a new fence above `seen` under the same hold: the cure if a downstream system has
+    /// seen a higher fence than this one, although the lock is held. That is so when Redis lost its
+    /// data and its clock was set back. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lock is not held any more: the higher fence is the new holder's.
+    /// [`Error::FenceExhausted`] if none is left above `seen`, [`Error::Redis`] if Redis did not
+    /// answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the guard keeps the fence it has.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The same. Raising again issues a higher one yet.
+    pub async fn raise_fence(&self, seen: FencingToken) -> Result<FencingToken, Error> {
+        self.hold.held()?;
+        let raised = scripts::raise(&self.redis, &self.hold.claim, seen, self.fence_memory).await?;
+        let Some(fence) = raised else { return Err(self.hold.lose(Lost::Gone).into()) };
+        self.hold.raise(fence)?;
+        Ok(fence)
     }
 
     /// Frees the lock and says whether it was held to the end. One round trip.

@@ -4,6 +4,11 @@ use redis_patterns_core::{Key, Namespace, Tag};
 
 const PATTERN: &str = "lock";
 
+/// `ns:fenced:{resource}`: a value with the highest fence seen.
+pub(crate) fn register(namespace: &Namespace, resource: &str) -> Key {
+    namespace.key("fenced", &Tag::of(resource))
+}
+
 /// The keys of one lock; one slot.
 #[derive(Clone, Debug)]
 pub(crate) struct LockKeys {

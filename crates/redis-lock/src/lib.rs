@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod downstream;
 mod error;
 mod fence;
 mod guard;
@@ -11,8 +12,12 @@ mod locks;
 mod options;
 mod pending;
 mod scripts;
+#[cfg(feature = "sqlx")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlx")))]
+pub mod sql;
 mod watchdog;
 
+pub use downstream::{FenceStore, FencedRegister, SealError, Verdict};
 pub use error::{Error, Lost};
 pub use fence::FencingToken;
 pub use guard::{LockGuard, Released};

@@ -1,5 +1,6 @@
 //! The handle that a service holds.
 
+use crate::downstream::{FenceStore, SealError, Verdict};
 use crate::error::Error;
 use crate::guard::LockGuard;
 use crate::hold::Hold;
@@ -95,11 +96,50 @@ impl Locks {
             Acquired::Yes(fence) => {
                 let options = &self.options;
                 let hold = Hold::new(claim, fence, options.validity(), options.max_hold());
-                let guard = LockGuard::new(self.redis.clone(), self.janitor.clone(), hold);
+                let guard =
+                    LockGuard::new(self.redis.clone(), self.janitor.clone(), hold, options.memory_time());
                 // An answer that took longer than the lease is no lock; the guard's drop frees it.
                 guard.fence()?;
                 Ok(TryLock::Acquired(guard))
             }
+        }
+    }
+
+    /// Takes the lock called `name` and [seals](FenceStore::seal) its fence at `store` before
+    /// anybody reads there: from then on a late holder is refused, even before the new one writes.
+    ///
+    /// If the store has seen a higher fence although the lock is held (Redis lost its data and its
+    /// clock was set back), the fence is [raised](LockGuard::raise_fence) above it once. One round
+    /// trip and one call of the store.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`]; the lock is then freed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the lock is freed; the fence may stay sealed, which refuses only late holders.
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Locks::try_lock`].
+    pub async fn try_lock_sealed<S: FenceStore>(
+        &self,
+        name: &str,
+        store: &S,
+    ) -> Result<TryLock, SealError<S::Error>> {
+        let guard = match self.try_lock(name).await? {
+            TryLock::Acquired(guard) => guard,
+            busy @ TryLock::Busy { .. } => return Ok(busy),
+        };
+        let fence = guard.fence().map_err(Error::from)?;
+        let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? else {
+            return Ok(TryLock::Acquired(guard));
+        };
+        let fence = guard.raise_fence(highest).await?;
+        match store.seal(name, fence).await.map_err(SealError::Store)? {
+            Verdict::Admitted => Ok(TryLock::Acquired(guard)),
+            Verdict::Stale { highest } => Err(SealError::Stale { highest }),
         }
     }
 

@@ -1,16 +1,21 @@
 //! One typed function per script; nothing else knows their wire shapes.
 
+use crate::downstream::Verdict;
 use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::janitor::Claim;
 use crate::keys::LockKeys;
 use crate::options::LockOptions;
-use redis_patterns_core::{Args, Error as RedisError, Redis, Script, Token, script};
+use bytes::Bytes;
+use redis_patterns_core::{Args, Error as RedisError, Key, Redis, Script, Token, script};
 use std::time::Duration;
 
 static ACQUIRE: Script = script!("lock/acquire", "scripts/acquire.lua");
 static EXTEND: Script = script!("lock/extend", "scripts/extend.lua");
+static RAISE: Script = script!("lock/raise", "scripts/raise.lua");
 static RELEASE: Script = script!("lock/release", "scripts/release.lua");
+static SEAL_REGISTER: Script = script!("lock/seal_register", "scripts/seal_register.lua");
+static WRITE_REGISTER: Script = script!("lock/write_register", "scripts/write_register.lua");
 
 /// What the server did with a request for the lock.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +55,25 @@ pub(crate) async fn extend(redis: &Redis, claim: &Claim) -> Result<bool, RedisEr
     }
 }
 
+/// The fence above `seen`, or `None` if this holder has lost the lock.
+pub(crate) async fn raise(
+    redis: &Redis,
+    claim: &Claim,
+    seen: FencingToken,
+    memory: Duration,
+) -> Result<Option<FencingToken>, Error> {
+    let args =
+        Args::new().int(redis.clock().micros_arg()).bytes(&claim.token).int(seen.into()).millis(memory);
+    let keys = [&claim.keys.lock, &claim.keys.fence];
+    let (code, fence): (i64, u64) = redis.run(&RAISE, &keys, &args).await?;
+    match (code, FencingToken::new(fence)) {
+        (1, Some(fence)) => Ok(Some(fence)),
+        (2, _) => Ok(None),
+        (3, _) => Err(Error::FenceExhausted),
+        _ => Err(RedisError::reply(RAISE.name(), "the answer has an unknown code").into()),
+    }
+}
+
 /// What the server found when the lock was given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freed {
@@ -64,5 +88,39 @@ pub(crate) async fn release(redis: &Redis, keys: &LockKeys, token: &Token) -> Re
         2 => Ok(Freed::FreeAlready),
         3 => Ok(Freed::HeldByAnother),
         _ => Err(RedisError::reply(RELEASE.name(), "the answer has an unknown code")),
+    }
+}
+
+pub(crate) async fn seal_register(
+    redis: &Redis,
+    register: &Key,
+    fence: FencingToken,
+    keep: Duration,
+) -> Result<Verdict, Error> {
+    let args = Args::new().int(fence.into()).millis(keep);
+    verdict(&SEAL_REGISTER, redis.run(&SEAL_REGISTER, &[register], &args).await?)
+}
+
+pub(crate) async fn write_register(
+    redis: &Redis,
+    register: &Key,
+    fence: FencingToken,
+    value: &[u8],
+    keep: Duration,
+) -> Result<Verdict, Error> {
+    let args = Args::new().int(fence.into()).bytes(value).millis(keep);
+    verdict(&WRITE_REGISTER, redis.run(&WRITE_REGISTER, &[register], &args).await?)
+}
+
+pub(crate) async fn read_register(redis: &Redis, register: &Key) -> Result<Option<Vec<u8>>, Error> {
+    let value: Option<Bytes> = redis.command("HGET", &[register], &Args::new().word("value")).await?;
+    Ok(value.map(|bytes| bytes.to_vec()))
+}
+
+fn verdict(script: &Script, (code, highest): (i64, u64)) -> Result<Verdict, Error> {
+    match (code, FencingToken::new(highest)) {
+        (1, _) => Ok(Verdict::Admitted),
+        (2, Some(highest)) => Ok(Verdict::Stale { highest }),
+        _ => Err(RedisError::reply(script.name(), "the answer has an unknown code").into()),
     }
 }
