@@ -19,6 +19,7 @@
 //! - That a dropped future takes back its command.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod args;
 mod backoff;

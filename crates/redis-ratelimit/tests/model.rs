@@ -1,7 +1,7 @@
 //! Random schedules against the rule itself: never more than the limit in a window, never more
 //! than twice the limit in a trailing span of one period.
 
-use proptest::prelude::*;
+use proptest::strategy::{Strategy, ValueTree};
 use redis_patterns_core::{Args, Tag};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;

@@ -68,6 +68,14 @@ pub(super) fn call(request: Request<'_>, deadline: Duration, error: FredError) -
 
 const ASK_AGAIN: &str = "read the state, or ask again with the same request token";
 
+/// How a server that is no node of a cluster answers `CLUSTER SLOTS`.
+const NO_CLUSTER: &str = "cluster support disabled";
+
+fn no_cluster(place: &str) -> Error {
+    Error::new(ErrorKind::Config, Executed::No, "connect", format!("{place} is not a cluster"))
+        .with_next("use redis:// instead of redis-cluster://")
+}
+
 /// Classifies an error that the server answered.
 fn server(request: Request<'_>, details: &str) -> Error {
     let operation = request.operation();
@@ -84,6 +92,9 @@ fn server(request: Request<'_>, details: &str) -> Error {
         )
         .with_code(code)
         .with_next("this is a bug, or a key holds a value of another type; please report it");
+    }
+    if details.contains(NO_CLUSTER) {
+        return no_cluster("the server");
     }
     let executed = match request {
         _ if REFUSED.contains(&code) => Executed::No,
@@ -128,9 +139,8 @@ pub(super) fn connect(place: &str, deadline: Duration, error: FredError) -> Erro
             "put them into the URL as redis://user:password@host:port, special characters as %XX",
         );
     }
-    if details.contains("cluster support disabled") {
-        return make(ErrorKind::Config, format!("{place} is not a cluster"))
-            .with_next("use redis:// instead of redis-cluster://");
+    if details.contains(NO_CLUSTER) {
+        return no_cluster(place);
     }
     if matches!(error.kind(), FredKind::Protocol | FredKind::Parse) {
         return make(ErrorKind::Connect, format!("what answers on {place} is not Redis"))

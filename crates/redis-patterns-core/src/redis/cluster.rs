@@ -187,7 +187,8 @@ impl Cluster {
     }
 
     fn quit(&self, node: &Node) {
-        for client in node.clients.get().into_iter().flatten().cloned() {
+        for client in node.clients.get().into_iter().flatten() {
+            let client = client.clone();
             self.runtime.spawn(async move { client.quit().await });
         }
     }

@@ -4,12 +4,13 @@ use super::Redis;
 use super::route::Lines;
 use super::wire::{Delivery, Request};
 use crate::args::{Args, millis};
-use crate::error::{Error, ErrorKind, Executed};
+use crate::error::Error;
 use crate::key::Key;
 use crate::reply::FromReply;
 use crate::script::Script;
 use fred::clients::Client;
 use fred::interfaces::{ClientInterface, ClientLike};
+use fred::types::config::Server;
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -121,31 +122,36 @@ impl Dedicated {
         self.send(request, Some(key.slot()), timeout + self.redis.deadline, true).await
     }
 
-    /// Ends the blocking command that is under way, as if its time were over.
+    /// Ends the blocking command that is under way, as if its time were over; says whether there
+    /// was one.
+    ///
+    /// It ends what has reached the server: a command that is still on its way there blocks all
+    /// the same, so ask again until it has ended.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotSent`] if the server cannot be reached; the command then ends with its
-    /// connection.
+    /// As [`Redis::keyless`](super::Redis::keyless). If the server cannot be reached, the command
+    /// ends with its connection.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub async fn unblock(&self) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        for client in self.clients().await {
-            let asked = tokio::time::timeout(self.redis.deadline, client.unblock_self(None)).await;
-            if !matches!(asked, Ok(Ok(()))) {
-                let what = "the server could not be told to end the block";
-                outcome = Err(Error::new(ErrorKind::NotSent, Executed::No, "CLIENT UNBLOCK", what));
+    pub async fn unblock(&self) -> Result<bool, Error> {
+        let mut ended = false;
+        for (server, client) in self.clients().await {
+            for id in client.connection_ids().into_values() {
+                let args = Args::new().word("UNBLOCK").int(id);
+                ended |= self.redis.ask_node::<bool>(&server, "CLIENT", &args).await?;
             }
         }
-        outcome
+        Ok(ended)
     }
 
-    async fn clients(&self) -> Vec<Client> {
+    async fn clients(&self) -> Vec<(Server, Client)> {
         match &self.lines {
-            Lines::Own(clients) => clients.lock().await.values().cloned().collect(),
+            Lines::Own(clients) => {
+                clients.lock().await.iter().map(|(server, client)| (server.clone(), client.clone())).collect()
+            }
             Lines::Shared => Vec::new(),
         }
     }

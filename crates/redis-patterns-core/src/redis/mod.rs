@@ -28,6 +28,7 @@ use crate::telemetry;
 use cluster::Cluster;
 use fred::clients::Pool;
 use fred::interfaces::ClientLike;
+use fred::types::config::Server;
 use route::{Lines, Servers};
 use settings::Settings;
 use std::collections::HashMap;
@@ -390,6 +391,19 @@ impl Redis {
         let value = self.send_until_deadline(request, slot).instrument(span).await?;
         R::from_reply(value)
             .ok_or_else(|| Error::reply(operation, "the reply has another shape than expected"))
+    }
+
+    /// Sends a command without keys to one node.
+    async fn ask_node<R: FromReply>(
+        &self,
+        server: &Server,
+        name: &'static str,
+        args: &Args,
+    ) -> Result<R, Error> {
+        self.refuse_if_closed(name)?;
+        let how = Delivery { deadline: self.deadline, blocking: false, asking: false };
+        let value = self.shared.servers.send_to(server, Request::Keyless { name, args }, how).await?;
+        R::from_reply(value).ok_or_else(|| Error::reply(name, "the reply has another shape than expected"))
     }
 
     async fn send_until_deadline(&self, request: Request<'_>, slot: Option<u16>) -> Result<Value, Error> {

@@ -9,6 +9,7 @@ use crate::reply::Value;
 use fred::clients::{Client, Pool};
 use fred::types::config::Server;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -78,7 +79,19 @@ impl Servers {
     }
 
     /// Sends the request to the node that serves it, and where that node points.
-    pub(super) async fn send(
+    ///
+    /// Boxed: fred's futures are nested so deeply that a caller's would pass the compiler's limit.
+    pub(super) fn send<'a>(
+        &'a self,
+        lines: &'a Lines,
+        request: Request<'a>,
+        slot: Option<u16>,
+        how: Delivery,
+    ) -> Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + 'a>> {
+        Box::pin(self.send_and_follow(lines, request, slot, how))
+    }
+
+    async fn send_and_follow(
         &self,
         lines: &Lines,
         request: Request<'_>,
@@ -110,6 +123,18 @@ impl Servers {
         let what = "the cluster passed the command on too often";
         Err(Error::new(ErrorKind::NotSent, Executed::No, request.operation(), what)
             .with_next("see CLUSTER NODES"))
+    }
+
+    /// Sends the request to one node, over a shared connection.
+    pub(super) async fn send_to(
+        &self,
+        server: &Server,
+        request: Request<'_>,
+        how: Delivery,
+    ) -> Result<Value, Error> {
+        let until = Instant::now() + how.deadline;
+        let client = within(until, request, self.client(server, &Lines::Shared)).await?;
+        wire::send_once(&client, server, request, how).await.map_err(Failure::into_error)
     }
 
     /// An error after which the slot map may no longer be true.

@@ -10,7 +10,6 @@ use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, Server, ServerConfig,
     UnresponsiveConfig,
 };
-use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -90,7 +89,7 @@ impl Settings {
     pub(super) async fn init<C: ClientLike + 'static>(&self, client: &C) -> Result<(), Error> {
         let guard = QuitOnDrop(Some(client.clone()));
         let deadline = self.connect_deadline();
-        // Boxed for the same reason as a call: see `wire::Sending`.
+        // Boxed for the same reason as a send: the future is too deep to be part of a caller's.
         let connecting: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(client.init());
         let timed_out = FredError::new(FredKind::Timeout, "");
         let connected = tokio::time::timeout(deadline, connecting).await.unwrap_or(Err(timed_out));

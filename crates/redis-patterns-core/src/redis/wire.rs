@@ -12,8 +12,6 @@ use fred::error::{Error as FredError, ErrorKind as FredKind};
 use fred::interfaces::ClientLike;
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, CustomCommand, Value as FredValue};
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 /// What to send, independent of where and how often.
@@ -92,15 +90,7 @@ pub(super) async fn send_once(
     reply.map_err(failure).and_then(|value| from_fred(request.operation(), value).map_err(Failure::Error))
 }
 
-/// A boxed call: fred nests futures so deep that a caller a few async calls above would meet the
-/// compiler's recursion limit.
-type Sending<'a> = Pin<Box<dyn Future<Output = Result<FredValue, FredError>> + Send + 'a>>;
-
-fn send<'a>(client: &'a Client, command: &'static str, args: Vec<FredValue>, how: Delivery) -> Sending<'a> {
-    Box::pin(send_now(client, command, args, how))
-}
-
-async fn send_now(
+async fn send(
     client: &Client,
     command: &'static str,
     args: Vec<FredValue>,

@@ -45,12 +45,12 @@ pub(super) fn already(name: &str) -> Option<Unpacked> {
     folder(name).join("complete").exists().then(|| Unpacked { libraries: libraries(&root), root })
 }
 
-/// Downloads and unpacks `packages` once. `program` finds the program among the unpacked files,
+/// Downloads and unpacks `packages` once. `programs` finds the programs among the unpacked files,
 /// for whose missing libraries the packages' dependencies are unpacked too.
 pub(super) fn unpack(
     name: &str,
     packages: &[&str],
-    program: impl Fn(&Path) -> Option<PathBuf>,
+    programs: impl Fn(&Path) -> Vec<PathBuf>,
 ) -> Result<Unpacked, Error> {
     usable()?;
     let folder = folder(name);
@@ -66,10 +66,7 @@ pub(super) fn unpack(
     loop {
         known.extend(wanted.iter().cloned());
         let dependencies = fetch(&folder, &root, &wanted)?;
-        let binary = program(&root).ok_or_else(|| {
-            Error::unusable(format!("the packages {packages:?} hold no server program"), NEXT)
-        })?;
-        let missing = missing_libraries(&binary, &libraries(&root))?;
+        let missing = missing_libraries(&programs(&root), &libraries(&root))?;
         if missing.is_empty() {
             break;
         }
@@ -205,10 +202,13 @@ fn is_installed(package: &str) -> bool {
     run(&mut ask, QUICK).is_ok_and(|output| output.stdout == "installed")
 }
 
-fn missing_libraries(binary: &Path, libraries: &[PathBuf]) -> Result<Vec<String>, Error> {
+fn missing_libraries(programs: &[PathBuf], libraries: &[PathBuf]) -> Result<Vec<String>, Error> {
+    if programs.is_empty() {
+        return Err(Error::unusable("the packages hold no server program", NEXT));
+    }
     let path = std::env::join_paths(libraries).unwrap_or_default();
     let mut ldd = Command::new("ldd");
-    let output = run(ldd.arg(binary).env("LD_LIBRARY_PATH", path), QUICK)?;
+    let output = run(ldd.args(programs).env("LD_LIBRARY_PATH", path), QUICK)?;
     let lines = output.stdout.lines().filter(|line| line.contains("not found"));
     Ok(lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect())
 }

@@ -48,6 +48,12 @@ pub(super) fn pid(container: &str) -> Result<u32, Error> {
     said.trim().parse().map_err(|_| Error::io(said, std::io::ErrorKind::InvalidData.into()))
 }
 
+/// A paused one runs too.
+pub(super) fn is_running(container: &str) -> bool {
+    docker(&["inspect", "--format", "{{.State.Running}}", container], ASK)
+        .is_ok_and(|output| output.stdout.trim() == "true")
+}
+
 pub(super) fn logs(container: &str) -> String {
     docker(&["logs", "--tail", "20", container], ASK)
         .map(|output| output.stdout + &output.stderr)

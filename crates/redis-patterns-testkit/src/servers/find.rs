@@ -86,7 +86,9 @@ fn installed(choice: &ServerChoice) -> Result<Launcher, String> {
 }
 
 fn packaged(choice: &ServerChoice) -> Result<Launcher, Error> {
-    let unpacked = debian::unpack("debian-redis", &["redis-server", "redis-tools"], program)?;
+    let unpacked = debian::unpack("debian-redis", &["redis-server", "redis-tools"], |root| {
+        program(root).into_iter().collect()
+    })?;
     let launcher = launcher_of(unpacked)?;
     let next = format!("use Docker: docker pull {}", choice.image());
     accepted(launcher, choice).map_err(|why| Error::unusable(why, next))

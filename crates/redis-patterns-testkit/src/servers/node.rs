@@ -7,13 +7,17 @@ use std::time::Duration;
 use super::command::run;
 use super::guardian::Guardian;
 use super::ports::Port;
-use super::resp::Conn;
+use super::resp::{ANSWER, Conn};
 use super::wait::{wait_ok, wait_until};
 use super::{Error, docker};
 
 /// How long a server may take to answer its first PING, on a loaded machine, with data to load.
 const READY: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(1);
+/// A stopped server still accepts connections: it is found out by its silence.
+const LIVELY: Duration = Duration::from_secs(1);
+/// Docker is asked about a container this many looks apart: each question takes a while.
+const LOOKS: u32 = 50;
 
 /// What a server is to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +73,12 @@ impl Node {
     ///
     /// [`Error::Io`] when the server does not answer.
     pub fn conn(&self) -> Result<Conn, Error> {
+        self.conn_with(ANSWER)
+    }
+
+    fn conn_with(&self, answer: Duration) -> Result<Conn, Error> {
         let mut conn = Conn::connect(&self.address(), CONNECT)?;
+        conn.set_timeout(answer)?;
         if let Some(password) = &self.password {
             conn.auth(None, password)?;
         }
@@ -82,7 +91,7 @@ impl Node {
     ///
     /// As [`Node::conn`].
     pub fn role(&self) -> Result<Role, Error> {
-        let reply = self.conn()?.cmd(&["ROLE"])?;
+        let reply = self.conn_with(LIVELY)?.cmd(&["ROLE"])?;
         Ok(match reply.items().first().map(super::resp::Reply::text).as_deref() {
             Some("slave") => Role::Replica,
             Some("sentinel") => Role::Sentinel,
@@ -90,10 +99,10 @@ impl Node {
         })
     }
 
-    /// Whether it answers PING now.
+    /// Whether it answers PING within a second.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.conn().and_then(|mut conn| conn.cmd(&["PING"])).is_ok()
+        self.conn_with(LIVELY).and_then(|mut conn| conn.cmd(&["PING"])).is_ok()
     }
 
     /// Its process id on this machine.
@@ -169,8 +178,10 @@ impl Node {
     /// [`Error::Timeout`] after 30 s; at once when its log says why it cannot start.
     pub fn wait_ready(&self) -> Result<(), Error> {
         let what = format!("{} on {} to answer PING", self.name, self.address());
+        let mut look = 0;
         wait_ok(READY, &what, || {
-            self.check_alive()?;
+            look += 1;
+            self.check_alive(look)?;
             self.conn()?.cmd(&["PING"]).map(Some)
         })
         .map(drop)
@@ -208,15 +219,20 @@ impl Node {
     }
 
     /// A server that cannot start says why in its log: no need to wait for the deadline.
-    fn check_alive(&self) -> Result<(), Error> {
-        let Process::Native { .. } = &self.process else { return Ok(()) };
+    fn check_alive(&self, look: u32) -> Result<(), Error> {
+        if let Process::Docker { container } = &self.process
+            && (!look.is_multiple_of(LOOKS) || docker::is_running(container))
+        {
+            return Ok(());
+        }
         let log = self.log_tail();
         if log.contains("Failed listening on port") || log.contains("Address already in use") {
             let taken = std::io::ErrorKind::AddrInUse.into();
             return Err(Error::io(format!("port {} was taken by another", self.port()), taken));
         }
         let fatal = ["FATAL CONFIG", "Fatal error", "error while loading shared libraries"];
-        if fatal.iter().any(|sign| log.contains(sign)) {
+        let is_docker = matches!(self.process, Process::Docker { .. });
+        if is_docker || fatal.iter().any(|sign| log.contains(sign)) {
             return Err(Error::unusable(
                 format!("the server {} did not start; its log ends:\n{log}", self.name),
                 "look for a wrong option in the log above",

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +18,7 @@ const LAST: u16 = 29_999;
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Port {
@@ -59,22 +61,41 @@ impl Port {
     fn take(number: u16) -> Option<Self> {
         let lock = lock_file(number)?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        Some(Self { number, _lock: lock })
+        Some(Self { number, lock })
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // Removed while it is still locked: see `lock_file`.
+        if self.lock.is_some() {
+            let _ = fs::remove_file(lock_path(self.number));
+        }
     }
 }
 
 /// `None`: another run has it. `Some(None)`: locks cannot be had here, the bind must do.
 fn lock_file(number: u16) -> Option<Option<File>> {
-    let dir = std::env::temp_dir().join("redis-patterns-ports");
-    let _ = fs::create_dir_all(&dir);
-    let Ok(file) = File::options().create(true).append(true).open(dir.join(number.to_string())) else {
+    let path = lock_path(number);
+    let _ = path.parent().map(fs::create_dir_all);
+    let Ok(file) = File::options().create(true).append(true).open(&path) else {
         return Some(None);
     };
     match file.try_lock() {
-        Ok(()) => Some(Some(file)),
+        // Not if its owner removed it after we had opened it: the next comer would make a new one.
+        Ok(()) => is_still_there(&file, &path).then_some(Some(file)),
         Err(fs::TryLockError::WouldBlock) => None,
         Err(fs::TryLockError::Error(_)) => Some(None),
     }
+}
+
+fn is_still_there(file: &File, path: &Path) -> bool {
+    let inode = |meta: fs::Metadata| meta.ino();
+    matches!((file.metadata().map(inode), path.metadata().map(inode)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn lock_path(number: u16) -> PathBuf {
+    std::env::temp_dir().join("redis-patterns-ports").join(number.to_string())
 }
 
 /// Two runs that start at once should not walk the same way.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Error;
 
 /// How long a connection waits for a server's answer unless told otherwise.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
 /// No reply of an admin command is larger; a port that is no Redis may claim anything.
 const LARGEST: i64 = 64 << 20;
 

@@ -12,7 +12,7 @@ fn postgres_answers_a_query_and_is_gone_after_drop() {
         let postgres = match Postgres::start_with(backend) {
             Ok(postgres) => postgres,
             Err(why) => {
-                eprintln!("skipped: Postgres by {backend}: {why}");
+                crate::skip(&format!("Postgres by {backend}: {why}"));
                 continue;
             }
         };
@@ -41,7 +41,7 @@ fn query(url: &str) {
 fn nothing_of_postgres_stays_in_shared_memory() {
     let segments = || std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default().lines().count();
     if !Path::new("/proc/sysvipc/shm").exists() {
-        eprintln!("skipped: this system does not list shared memory");
+        crate::skip("this system does not list shared memory");
         return;
     }
     match Postgres::start_with(Backend::Native) {
@@ -50,6 +50,6 @@ fn nothing_of_postgres_stays_in_shared_memory() {
             drop(postgres);
             assert!(segments() < during, "Postgres was ended without tidying up");
         }
-        Err(why) => eprintln!("skipped: no native Postgres: {why}"),
+        Err(why) => crate::skip(&format!("no native Postgres: {why}")),
     }
 }

@@ -1,0 +1,168 @@
+//! A lock that is held.
+
+use crate::error::{Error, Lost};
+use crate::fence::FencingToken;
+use crate::hold::Hold;
+use crate::janitor::{Claim, Grant, Janitor};
+use crate::scripts::{self, Freed};
+use crate::watchdog::Watchdog;
+use redis_patterns_core::{BootInstant, Redis};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A lock that this process holds, until it is released, dropped, or its lease ends.
+///
+/// Dropping it frees the lock by a background task, also where no runtime is current;
+/// [`LockGuard::release`] does so and answers whether it was held to the end.
+///
+/// # Holding the guard proves nothing
+///
+/// A process can stand still between any two of its instructions and wake up after its lease, when
+/// somebody else holds the lock. What keeps the protected data right is the fence: hand it to the
+/// system that stores them, which refuses a lower one than it has seen. Where that cannot be, the
+/// lock saves double work, no more.
+#[must_use = "a guard that is dropped frees its lock"]
+pub struct LockGuard {
+    redis: Redis,
+    janitor: Janitor,
+    hold: Arc<Hold>,
+    /// Ends with the guard.
+    _watchdog: Option<Watchdog>,
+    armed: bool,
+}
+
+/// What a release found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a lapsed lock may have been held by somebody else meanwhile"]
+pub enum Released {
+    /// The lock was held by this guard from its grant to this moment, by nobody else between.
+    InTime,
+    /// It was no longer held: the lease had ended, and somebody else may have had it since.
+    Lapsed,
+}
+
+impl LockGuard {
+    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold) -> Self {
+        let hold = Arc::new(hold);
+        let watchdog = hold.is_renewed().then(|| Watchdog::start(redis.clone(), hold.clone()));
+        Self { redis, janitor, hold, _watchdog: watchdog, armed: true }
+    }
+
+    /// The fence of this grant, to be sent along with every write to what the lock protects.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] once the guard's time is over, counted from the send of the last request that was
+    /// answered, and from then on.
+    pub fn fence(&self) -> Result<FencingToken, Lost> {
+        self.hold.held().map(|(fence, _)| fence)
+    }
+
+    /// How long the guard is certainly held from now on if nothing extends it; zero once it is lost.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.hold.held().map_or(Duration::ZERO, |(_, left)| left)
+    }
+
+    /// Waits until the lock is lost and says why; for ever while it is held and renewed.
+    ///
+    /// It ends before the server can give the lock to another, if this process runs: a machine
+    /// that stands still learns of it when it goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn lost(&self) -> Lost {
+        self.hold.lost().await
+    }
+
+    /// Runs `work` for as long as the lock is held, and drops it at its next await once it is lost.
+    ///
+    /// # Work that does not await is not stopped
+    ///
+    /// And neither is what it has sent already: only the fence stops that.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if the lock was lost before `work` ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work`.
+    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
+        tokio::select! {
+            biased;
+            reason = self.lost() => Err(reason),
+            output = work => Ok(output),
+        }
+    }
+
+    /// Holds the lock for a whole lease from now. One round trip. Never takes a lost lock again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the time was over before the answer came or the server has the lock no
+    /// longer for this holder; [`Error::Redis`] if Redis did not answer: the guard then still
+    /// holds for [`LockGuard::time_left`], and extending may be tried again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the lease may have been extended, the guard counts the shorter one.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The same: a lease that is longer at the server than here harms nobody.
+    pub async fn extend(&self) -> Result<(), Error> {
+        self.hold.held()?;
+        let sent = BootInstant::now();
+        if scripts::extend(&self.redis, &self.hold.claim).await? {
+            Ok(self.hold.renew(sent)?)
+        } else {
+            Err(self.hold.lose(Lost::Gone).into())
+        }
+    }
+
+    /// Frees the lock and says whether it was held to the end. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if Redis did not answer; a background task goes on trying until the lease
+    /// has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped call is finished by a background task, without an answer.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The error says that the lock may have been freed; either way it will be.
+    pub async fn release(mut self) -> Result<Released, Error> {
+        let Claim { keys, token, .. } = &self.hold.claim;
+        let freed = scripts::release(&self.redis, keys, token).await?;
+        self.armed = false;
+        Ok(match freed {
+            Freed::Yes => Released::InTime,
+            Freed::FreeAlready | Freed::HeldByAnother => Released::Lapsed,
+        })
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        if self.armed {
+            let claim = Claim { sent: self.hold.since(), ..self.hold.claim.clone() };
+            self.janitor.free(claim, Grant::Known);
+        }
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard")
+            .field("lock", &self.hold.claim.keys.lock)
+            .field("held", &self.hold.held())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! What is known of a lock that is held, shared by its guard and its watchdog.
+
+use crate::error::Lost;
+use crate::fence::FencingToken;
+use crate::janitor::Claim;
+use redis_patterns_core::BootInstant;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A timer counts time that stands still in suspend, so no wait is longer than this before the
+/// clock that does not is asked again.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+
+/// One lock, from its grant to its loss.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) claim: Claim,
+    validity: Duration,
+    /// The longest hold of one that is renewed, counted from the send of the request.
+    max_hold: Option<Duration>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Held for the validity from `since`.
+    Held {
+        since: BootInstant,
+        fence: FencingToken,
+    },
+    Lost(Lost),
+}
+
+impl Hold {
+    pub(crate) fn new(
+        claim: Claim,
+        fence: FencingToken,
+        validity: Duration,
+        max_hold: Option<Duration>,
+    ) -> Self {
+        let state = watch::Sender::new(State::Held { since: claim.sent, fence });
+        Self { claim, validity, max_hold, state }
+    }
+
+    /// Whether a watchdog extends it.
+    pub(crate) fn is_renewed(&self) -> bool {
+        self.max_hold.is_some()
+    }
+
+    /// The fence and what is left; an end that is noticed is remembered, so that what was once
+    /// reported lost never counts as held again.
+    pub(crate) fn held(&self) -> Result<(FencingToken, Duration), Lost> {
+        let state = *self.state.borrow();
+        let answer = self.judge(state);
+        match (state, answer) {
+            (State::Held { .. }, Err(reason)) => Err(self.lose(reason)),
+            _ => answer,
+        }
+    }
+
+    /// Counts the validity from `sent`, unless the lock was lost while the answer was awaited.
+    pub(crate) fn renew(&self, sent: BootInstant) -> Result<(), Lost> {
+        self.change(|since, fence| State::Held { since: sent.max(since), fence })
+    }
+
+    #[allow(dead_code)]
+    /// Replaces the fence by a higher one of the same hold.
+    pub(crate) fn raise(&self, raised: FencingToken) -> Result<(), Lost> {
+        self.change(|since, fence| State::Held { since, fence: raised.max(fence) })
+    }
+
+    /// Ends the hold; answers why it ended first.
+    pub(crate) fn lose(&self, reason: Lost) -> Lost {
+        let mut first = reason;
+        self.state.send_if_modified(|state| match *state {
+            State::Lost(earlier) => {
+                first = earlier;
+                false
+            }
+            State::Held { .. } => {
+                *state = State::Lost(reason);
+                true
+            }
+        });
+        first
+    }
+
+    /// Why the lock is lost, as soon as it is.
+    pub(crate) async fn lost(&self) -> Lost {
+        let mut changes = self.state.subscribe();
+        loop {
+            match self.held() {
+                Err(reason) => return reason,
+                Ok((_, left)) => {
+                    let wait = tokio::time::sleep(left.min(LONGEST_SLEEP));
+                    tokio::select! {
+                        () = wait => {}
+                        // The sender lives in `self`, so this never fails.
+                        _ = changes.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The moment from which the server's lease counts at the latest.
+    pub(crate) fn since(&self) -> BootInstant {
+        match *self.state.borrow() {
+            State::Held { since, .. } => since,
+            State::Lost(_) => self.claim.sent,
+        }
+    }
+
+    fn judge(&self, state: State) -> Result<(FencingToken, Duration), Lost> {
+        let (since, fence) = match state {
+            State::Held { since, fence } => (since, fence),
+            State::Lost(reason) => return Err(reason),
+        };
+        let left = since.remaining_of(self.validity);
+        let hold_left = self.max_hold.map_or(left, |longest| self.claim.sent.remaining_of(longest));
+        if left.is_zero() {
+            Err(Lost::Expired)
+        } else if hold_left.is_zero() {
+            Err(Lost::HeldTooLong)
+        } else {
+            Ok((fence, left.min(hold_left)))
+        }
+    }
+
+    fn change(&self, to: impl FnOnce(BootInstant, FencingToken) -> State) -> Result<(), Lost> {
+        self.held()?;
+        let mut lost = None;
+        self.state.send_modify(|state| match *state {
+            State::Held { since, fence } => *state = to(since, fence),
+            State::Lost(reason) => lost = Some(reason),
+        });
+        lost.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,80 @@
+//! What becomes of a lock whose guard or request was dropped: a background task frees it.
+
+use crate::keys::LockKeys;
+use crate::scripts::{self, Freed};
+use redis_patterns_core::{Backoff, BootInstant, Redis, Token};
+use std::future::Future;
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+/// Waits between tries while Redis cannot be reached.
+const TRIES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+
+/// The background tasks of one handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Janitor {
+    redis: Redis,
+    tasks: TaskTracker,
+}
+
+/// A lock that this process may hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) keys: LockKeys,
+    pub(crate) token: Token,
+    pub(crate) sent: BootInstant,
+    pub(crate) lease: Duration,
+}
+
+/// Whether the server is known to have granted a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    Known,
+    /// No reply came: the request may still be on its way.
+    Unknown,
+}
+
+impl Janitor {
+    pub(crate) fn new(redis: Redis) -> Self {
+        Self { redis, tasks: TaskTracker::new() }
+    }
+
+    /// Runs a task to its end; works where no runtime is current.
+    pub(crate) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // The task ends by itself, so nothing is done with its handle.
+        drop(self.redis.detach(self.tasks.track_future(task)));
+    }
+
+    /// Frees the claim in the background.
+    pub(crate) fn free(&self, claim: Claim, grant: Grant) {
+        let redis = self.redis.clone();
+        self.run(async move { free(&redis, &claim, grant).await });
+    }
+
+    /// Waits for the tasks under way.
+    pub(crate) async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+}
+
+/// Frees the claim; gives up when the server's own expiry has done so.
+async fn free(redis: &Redis, claim: &Claim, grant: Grant) {
+    let mut tries = 0;
+    let mut found_nothing = 0;
+    loop {
+        match scripts::release(redis, &claim.keys, &claim.token).await {
+            Ok(Freed::Yes) => return,
+            Ok(Freed::FreeAlready | Freed::HeldByAnother) => found_nothing += 1,
+            Err(_) => {}
+        }
+        // A request that was cut off may reach the server after its release: it is looked for again.
+        let looks = if grant == Grant::Known { 1 } else { 3 };
+        if found_nothing >= looks || claim.sent.remaining_of(claim.lease).is_zero() {
+            return;
+        }
+        tokio::time::sleep(TRIES.delay(tries)).await;
+        tries += 1;
+    }
+}

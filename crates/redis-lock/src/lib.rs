@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod error;
+mod fence;
+mod guard;
+mod hold;
+mod janitor;
+mod keys;
+mod locks;
+mod options;
+mod pending;
+mod scripts;
+mod watchdog;
+
+pub use error::{Error, Lost};
+pub use fence::FencingToken;
+pub use guard::{LockGuard, Released};
+pub use locks::{Locks, TryLock};
+pub use options::LockOptions;
+/// The handle and the names that the calls above take.
+pub use redis_patterns_core::{Namespace, Redis};

@@ -1,0 +1,78 @@
+//! A request for a lock that is on its way: dropped or not, it leaves no lock that nobody holds.
+
+use crate::error::Error;
+use crate::janitor::{Claim, Grant, Janitor};
+use crate::options::LockOptions;
+use crate::scripts::{self, Acquired};
+use redis_patterns_core::{BootInstant, ErrorKind, Executed, Redis};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+type Call = Pin<Box<dyn Future<Output = Result<Acquired, Error>> + Send>>;
+
+/// The acquire call. If it is dropped before its answer, the call runs on in the background and
+/// what it took is freed: a release sent at once could overtake the request on another connection.
+pub(crate) struct Pending {
+    call: Option<Call>,
+    claim: Claim,
+    janitor: Janitor,
+}
+
+impl Pending {
+    pub(crate) fn new(redis: Redis, options: LockOptions, claim: Claim, janitor: Janitor) -> Self {
+        let call = Box::pin(ask(redis, options, claim.clone()));
+        Self { call: Some(call), claim, janitor }
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Acquired, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(call) = self.call.as_mut() else { return Poll::Pending };
+        let Poll::Ready(answer) = call.as_mut().poll(context) else { return Poll::Pending };
+        self.call = None;
+        if may_be_held(&answer) {
+            self.janitor.free(self.claim.clone(), Grant::Unknown);
+        }
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Some(call) = self.call.take() else { return };
+        let (janitor, claim) = (self.janitor.clone(), self.claim.clone());
+        self.janitor.run(async move {
+            match call.await {
+                Ok(Acquired::Yes(_)) => janitor.free(claim, Grant::Known),
+                answer if may_be_held(&answer) => janitor.free(claim, Grant::Unknown),
+                _ => {}
+            }
+        });
+    }
+}
+
+fn may_be_held(answer: &Result<Acquired, Error>) -> bool {
+    matches!(answer, Err(Error::Redis(error)) if error.executed() == Executed::Maybe)
+}
+
+/// Asks, and asks again if the connection was cut: with the same token that cannot take it twice.
+async fn ask(redis: Redis, options: LockOptions, claim: Claim) -> Result<Acquired, Error> {
+    let started = BootInstant::now();
+    loop {
+        let left = started.remaining_of(redis.deadline()).max(Duration::from_millis(1));
+        let answer = scripts::acquire(&redis.with_deadline(left), &claim.keys, &claim.token, &options).await;
+        match answer {
+            Err(Error::Redis(error))
+                if error.kind() == ErrorKind::ConnectionLost
+                    && !started.remaining_of(redis.deadline()).is_zero() =>
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            answer => return answer,
+        }
+    }
+}

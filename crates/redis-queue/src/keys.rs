@@ -1,0 +1,43 @@
+//! Every key of this crate. All keys of a queue share the tag `{queue}`.
+//!
+//! None of them has a TTL: a job that waits, runs or died must not vanish by itself, and the two
+//! sorted sets are what finds it. Each is empty, and so absent, when the queue is idle and clean.
+
+use redis_patterns_core::{Key, Namespace, Tag};
+
+const PATTERN: &str = "q";
+
+/// The keys of one queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    namespace: Namespace,
+    tag: Tag,
+    /// `ns:q:{queue}:pending`: list of envelopes, pushed at the left, taken at the right.
+    pub(crate) pending: Key,
+    /// `ns:q:{queue}:leases`: sorted set of worker incarnations by the end of their lease (ms).
+    pub(crate) leases: Key,
+    /// `ns:q:{queue}:graves`: sorted set of incarnations whose lease was ended, by that time (ms).
+    pub(crate) graves: Key,
+    /// `ns:q:{queue}:dead`: stream of jobs that are given up, each with its reason.
+    pub(crate) dead: Key,
+}
+
+impl Keys {
+    pub(crate) fn new(namespace: &Namespace, queue: &[u8]) -> Self {
+        let tag = Tag::of(queue);
+        let part = |name| namespace.part(PATTERN, &tag, name);
+        Self {
+            pending: part("pending"),
+            leases: part("leases"),
+            graves: part("graves"),
+            dead: part("dead"),
+            namespace: namespace.clone(),
+            tag,
+        }
+    }
+
+    /// `ns:q:{queue}:processing.<incarnation>`: list of what one worker holds, newest at the left.
+    pub(crate) fn processing(&self, incarnation: &str) -> Key {
+        self.namespace.part(PATTERN, &self.tag, &format!("processing.{incarnation}"))
+    }
+}

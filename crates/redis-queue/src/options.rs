@@ -1,0 +1,112 @@
+//! The settings of a queue and of its workers.
+
+use crate::error::Error;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+/// The settings of a queue, the same for everyone who pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct QueueOptions {
+    pub(crate) max_len: Option<NonZeroU64>,
+    pub(crate) max_payload: usize,
+}
+
+impl QueueOptions {
+    /// The most jobs that may wait; unlimited unless set. Checked in the same step as the push, so
+    /// no number of producers exceeds it. Jobs that come back from a worker are always let in.
+    pub fn max_len(mut self, jobs: NonZeroU64) -> Self {
+        self.max_len = Some(jobs);
+        self
+    }
+
+    /// The most bytes of a payload; 1 MiB unless set. A job crosses the network four times, so what
+    /// is larger is better kept elsewhere and named in the job.
+    pub fn max_payload(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_payload = bytes.get();
+        self
+    }
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self { max_len: None, max_payload: 1 << 20 }
+    }
+}
+
+/// The settings of a reader or worker.
+///
+/// ```
+/// use redis_queue::WorkerOptions;
+/// use std::num::NonZeroUsize;
+/// use std::time::Duration;
+///
+/// let options = WorkerOptions::default()
+///     .concurrency(NonZeroUsize::new(32).unwrap())
+///     .lease(Duration::from_secs(10));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct WorkerOptions {
+    pub(crate) concurrency: usize,
+    pub(crate) lease: Duration,
+    pub(crate) block: Duration,
+    pub(crate) drain: Duration,
+}
+
+impl WorkerOptions {
+    /// How many jobs run at once; 16 unless set. No more than that are ever fetched.
+    pub fn concurrency(mut self, jobs: NonZeroUsize) -> Self {
+        self.concurrency = jobs.get();
+        self
+    }
+
+    /// How long the worker may be silent before its jobs go to others; 15 s unless set: four
+    /// heartbeats, and longer than a failover. At least 1 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long one wait for a job takes at most; 5 s unless set, below the time after which the
+    /// client takes a connection for dead. 100 ms to 60 s: servers up to 7.0.7 took a wait below
+    /// 2 ms for an endless one.
+    pub fn block(mut self, block: Duration) -> Self {
+        self.block = block;
+        self
+    }
+
+    /// How long a stop waits for handlers that run; 30 s unless set. After that they are cancelled
+    /// and their jobs go back.
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&self.lease) {
+            return Err(Error::Options("a lease is 1 s to 1 day"));
+        }
+        if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&self.block) {
+            return Err(Error::Options("a wait for jobs is 100 ms to 60 s"));
+        }
+        Ok(())
+    }
+
+    /// The time between two heartbeats.
+    pub(crate) fn beat(&self) -> Duration {
+        self.lease / 4
+    }
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 16,
+            lease: Duration::from_secs(15),
+            block: Duration::from_secs(5),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the calls answer, and what a handler answers.
+
+use crate::job::JobId;
+use std::fmt;
+
+/// What became of a push. A full queue is an answer, not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a full queue took nothing"]
+#[non_exhaustive]
+pub enum Pushed {
+    /// The jobs wait now.
+    Accepted {
+        /// The names of the jobs, in the order they were given.
+        ids: Vec<JobId>,
+        /// How many jobs wait, these among them: the measure for back-pressure.
+        depth: u64,
+    },
+    /// The queue has no room for all of them; none was added.
+    Full {
+        /// How many jobs wait.
+        depth: u64,
+    },
+}
+
+impl Pushed {
+    /// Whether the jobs wait now.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
+
+    /// How many jobs wait.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        match self {
+            Self::Accepted { depth, .. } | Self::Full { depth } => *depth,
+        }
+    }
+}
+
+/// What became of a job that was acknowledged or given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a job that was lost runs again elsewhere"]
+#[non_exhaustive]
+pub enum Settled {
+    /// The job was still this reader's, and is done with.
+    Done,
+    /// The lease was over and the job went back to the queue: another worker runs it, or has.
+    Lost,
+}
+
+impl Settled {
+    /// Whether the job was still this reader's.
+    #[must_use]
+    pub fn is_done(self) -> bool {
+        self == Self::Done
+    }
+}
+
+/// What a handler says of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is done: it is removed.
+    Done,
+    /// It failed and should run again.
+    Retry {
+        /// Why, for whoever looks later. Kept with the job: no secrets.
+        reason: String,
+    },
+}
+
+/// What a handler may return: nothing, an [`Outcome`], or a `Result` whose error becomes
+/// [`Outcome::Retry`].
+pub trait IntoOutcome {
+    /// The outcome.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for Outcome {
+    fn into_outcome(self) -> Outcome {
+        self
+    }
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Done
+    }
+}
+
+impl<E: fmt::Display> IntoOutcome for Result<(), E> {
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::Retry { reason: error.to_string() },
+        }
+    }
+}

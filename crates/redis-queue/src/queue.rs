@@ -1,0 +1,205 @@
+//! The handle that a service holds.
+
+use crate::envelope::Header;
+use crate::error::Error;
+use crate::keys::Keys;
+use crate::options::{QueueOptions, WorkerOptions};
+use crate::outcome::{IntoOutcome, Pushed};
+use crate::reader::Reader;
+use crate::reap::{self, Reaped};
+use crate::scripts;
+use crate::worker::Worker;
+use bytes::Bytes;
+use redis_patterns_core::{CodecId, Redis};
+use std::future::Future;
+use std::sync::Arc;
+
+/// A queue of jobs; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(crate) redis: Redis,
+    pub(crate) keys: Arc<Keys>,
+    options: QueueOptions,
+}
+
+impl Queue {
+    /// The queue of this name (any bytes) with the defaults of [`QueueOptions`].
+    #[must_use]
+    pub fn new(redis: Redis, name: impl AsRef<[u8]>) -> Self {
+        Self::with_options(redis, name, QueueOptions::default())
+    }
+
+    /// The queue of this name (any bytes).
+    #[must_use]
+    pub fn with_options(redis: Redis, name: impl AsRef<[u8]>, options: QueueOptions) -> Self {
+        let keys = Arc::new(Keys::new(redis.namespace(), name.as_ref()));
+        Self { redis, keys, options }
+    }
+
+    /// Adds one job behind all that wait. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Payload`] before anything is sent; [`Error::Redis`] if Redis did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a dropped push may still add the job.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The job may wait, and pushing again may add it twice.
+    pub async fn push(&self, payload: impl AsRef<[u8]>) -> Result<Pushed, Error> {
+        self.push_many([payload]).await
+    }
+
+    /// Adds up to 1,000 jobs behind all that wait, all or none, the first to run first. One round
+    /// trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Payload`] and [`Error::Batch`] before anything is sent; [`Error::Redis`] if Redis
+    /// did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a dropped push may still add the jobs.
+    ///
+    /// # If the reply is lost
+    ///
+    /// All of the jobs wait, or none of them.
+    pub async fn push_many<P: AsRef<[u8]>>(
+        &self,
+        payloads: impl IntoIterator<Item = P>,
+    ) -> Result<Pushed, Error> {
+        self.push_sealed(payloads, CodecId::Raw).await
+    }
+
+    /// Adds one job whose payload is a value, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::push`], and a codec error if the value has no encoding.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Queue::push`].
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub async fn push_json<T: serde::Serialize + ?Sized>(&self, value: &T) -> Result<Pushed, Error> {
+        use redis_patterns_core::{Codec as _, Json};
+        let payload = Json.encode("queue/push", value)?;
+        self.push_sealed([payload], CodecId::Json).await
+    }
+
+    async fn push_sealed<P: AsRef<[u8]>>(
+        &self,
+        payloads: impl IntoIterator<Item = P>,
+        codec: CodecId,
+    ) -> Result<Pushed, Error> {
+        let (ids, jobs) = self.seal(payloads, codec)?;
+        if jobs.is_empty() {
+            return Ok(Pushed::Accepted { ids, depth: self.depth().await? });
+        }
+        let (added, depth) = scripts::push(&self.redis, &self.keys, self.options.max_len, jobs).await?;
+        Ok(if added { Pushed::Accepted { ids, depth } } else { Pushed::Full { depth } })
+    }
+
+    fn seal<P: AsRef<[u8]>>(
+        &self,
+        payloads: impl IntoIterator<Item = P>,
+        codec: CodecId,
+    ) -> Result<(Vec<crate::JobId>, Vec<Bytes>), Error> {
+        let (mut ids, mut jobs) = (Vec::new(), Vec::new());
+        for payload in payloads {
+            let payload = payload.as_ref();
+            if payload.len() > self.options.max_payload {
+                return Err(Error::Payload { bytes: payload.len(), most: self.options.max_payload });
+            }
+            let header = Header::new(codec);
+            ids.push(header.id);
+            jobs.push(header.seal(payload));
+            if jobs.len() > scripts::BATCH {
+                return Err(Error::Batch { jobs: jobs.len(), most: scripts::BATCH });
+            }
+        }
+        Ok((ids, jobs))
+    }
+
+    /// How many jobs wait: the measure for back-pressure. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn depth(&self) -> Result<u64, Error> {
+        Ok(scripts::depth(&self.redis, &self.keys).await?)
+    }
+
+    /// Registers a reader, which takes jobs one by one under a lease. [`Queue::run`] is built on it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] before anything is sent; [`Error::Redis`] if the reader could not be
+    /// registered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a registration, which ends with its lease.
+    pub async fn reader(&self, options: WorkerOptions) -> Result<Reader, Error> {
+        Reader::start(self.clone(), options).await
+    }
+
+    /// Runs `handler` for each job until the [`Worker`] is stopped: up to
+    /// [`concurrency`](WorkerOptions::concurrency) at once, and no job is fetched before there is
+    /// room to run it.
+    ///
+    /// The job is done when the handler returns `()` or `Ok(())`. It goes back if the handler
+    /// returns an error, panics, or is cancelled because the worker stopped or lost its lease.
+    ///
+    /// # Twice
+    ///
+    /// A job runs again if its worker died, was paused past its lease, or could not tell the server
+    /// that it was done: the handler's effect must be idempotent, or be written beside
+    /// [`Job::delivery`](crate::Job::delivery) and refuse a lower one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::reader`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::reader`].
+    pub async fn run<H, F, O>(&self, options: WorkerOptions, handler: H) -> Result<Worker, Error>
+    where
+        H: Fn(crate::Job) -> F + Send + Sync + 'static,
+        F: Future<Output = O> + Send + 'static,
+        O: IntoOutcome + 'static,
+    {
+        let reader = self.reader(options.clone()).await?;
+        Ok(Worker::start(reader, &options, handler))
+    }
+
+    /// Returns the jobs of workers whose lease is over to the front of the queue, in order.
+    ///
+    /// Every worker does this by itself; call it where none runs. One round trip to ask who is
+    /// overdue, and one for each of them and each 500 jobs they held.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]; what was returned until then stays returned.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: each step is atomic.
+    pub async fn reap(&self) -> Result<Reaped, Error> {
+        reap::sweep(self).await
+    }
+}

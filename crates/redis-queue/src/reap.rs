@@ -1,0 +1,56 @@
+//! The return of jobs whose worker is gone.
+
+use crate::error::Error;
+use crate::queue::Queue;
+use crate::scripts::{self, End};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How far back ended incarnations are looked at in each sweep: past the longest wait for a job,
+/// which may be served on behalf of a worker that was just reaped.
+const LOOK_BACK: Duration = Duration::from_secs(120);
+
+/// What a reap returned to the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reaped {
+    /// Workers whose lease was ended.
+    pub workers: u64,
+    /// Jobs that went back.
+    pub jobs: u64,
+}
+
+/// Looks once at every list in which jobs may be waiting for nobody.
+pub(crate) async fn sweep(queue: &Queue) -> Result<Reaped, Error> {
+    let overdue = scripts::overdue(&queue.redis, &queue.keys, LOOK_BACK).await?;
+    let mut ends = BTreeMap::new();
+    for grave in overdue.young_graves.iter().chain(&overdue.old_graves) {
+        ends.insert(grave, 0_u64);
+    }
+    for lease in &overdue.leases {
+        ends.insert(lease, 1);
+    }
+    let mut reaped = Reaped::default();
+    for (incarnation, leases) in ends {
+        if let Some(jobs) = end(queue, incarnation, End::Lost).await? {
+            reaped.workers += leases;
+            reaped.jobs += jobs;
+        }
+    }
+    Ok(reaped)
+}
+
+/// Ends one lease and returns all that its list holds; `None` if the lease is not over.
+pub(crate) async fn end(queue: &Queue, incarnation: &str, how: End) -> Result<Option<u64>, Error> {
+    let mut returned = 0;
+    loop {
+        let step = scripts::reap(&queue.redis, &queue.keys, incarnation, how).await?;
+        if !step.ended {
+            return Ok(None);
+        }
+        returned += step.returned;
+        if step.left == 0 {
+            return Ok(Some(returned));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! One typed function per script or command; nothing else knows their wire shapes.
+
+use crate::keys::Keys;
+use crate::reader::Session;
+use bytes::Bytes;
+use redis_patterns_core::{Args, Dedicated, Error, Redis, Script, millis, script};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+static PUSH: Script = script!("queue/push", "scripts/push.lua");
+static JOIN: Script = script!("queue/join", "scripts/join.lua");
+static BEAT: Script = script!("queue/beat", "scripts/beat.lua");
+static TAKE: Script = script!("queue/take", "scripts/take.lua");
+static ACK: Script = script!("queue/ack", "scripts/ack.lua");
+static RELEASE: Script = script!("queue/release", "scripts/release.lua");
+static BURY: Script = script!("queue/bury", "scripts/bury.lua");
+static OVERDUE: Script = script!("queue/overdue", "scripts/overdue.lua");
+static REAP: Script = script!("queue/reap", "scripts/reap.lua");
+
+/// The most jobs in one script: Lua's `unpack` ends near 8,000, and a server that runs a script
+/// serves nobody else.
+pub(crate) const BATCH: usize = 1_000;
+/// The most jobs that one `reap` moves.
+const REAP_BATCH: i64 = 500;
+/// The most incarnations of each kind that one `overdue` names.
+const NAMES: i64 = 128;
+/// How long the list of an ended incarnation is looked at: longer than a command of a paused
+/// machine or a broken network can be under way.
+const GRAVE: Duration = Duration::from_secs(3_600);
+
+/// Adds jobs; answers whether there was room, and how many wait.
+pub(crate) async fn push(
+    redis: &Redis,
+    keys: &Keys,
+    max_len: Option<NonZeroU64>,
+    jobs: Vec<Bytes>,
+) -> Result<(bool, u64), Error> {
+    let max_len = max_len.map_or(0, |most| i64::try_from(most.get()).unwrap_or(i64::MAX));
+    let args = jobs.into_iter().fold(Args::new().int(max_len), Args::shared);
+    redis.run(&PUSH, &[&keys.pending], &args).await
+}
+
+/// `LLEN pending`.
+pub(crate) async fn depth(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
+    redis.command("LLEN", &[&keys.pending], &Args::new()).await
+}
+
+/// Registers an incarnation.
+pub(crate) async fn join(redis: &Redis, keys: &Keys, session: &Session) -> Result<(), Error> {
+    let args =
+        Args::new().int(redis.clock().micros_arg()).bytes(session.incarnation()).millis(session.lease());
+    redis.run(&JOIN, &[&keys.leases], &args).await
+}
+
+/// What a heartbeat tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beat {
+    pub(crate) renewed: bool,
+    /// Jobs in this incarnation's list.
+    pub(crate) held: u64,
+    /// Leases of others that are over.
+    pub(crate) overdue: u64,
+}
+
+/// Renews a lease.
+pub(crate) async fn beat(redis: &Redis, keys: &Keys, session: &Session) -> Result<Beat, Error> {
+    let args =
+        Args::new().int(redis.clock().micros_arg()).bytes(session.incarnation()).millis(session.lease());
+    let keys = [&keys.leases, session.processing(), &keys.pending];
+    let (renewed, held, _, overdue): (bool, u64, u64, u64) = redis.run(&BEAT, &keys, &args).await?;
+    Ok(Beat { renewed, held, overdue })
+}
+
+/// Takes up to `count` jobs, or `None` if the lease is over.
+pub(crate) async fn take(
+    line: &Dedicated,
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    count: usize,
+) -> Result<Option<Vec<Bytes>>, Error> {
+    let count = i64::try_from(count.clamp(1, BATCH)).unwrap_or(1);
+    let args = Args::new().int(redis.clock().micros_arg()).bytes(session.incarnation()).int(count);
+    let keys = [&keys.leases, &keys.pending, session.processing()];
+    let (granted, _, jobs): (bool, u64, Vec<Bytes>) = line.run(&TAKE, &keys, &args).await?;
+    Ok(granted.then_some(jobs))
+}
+
+/// `BLMOVE pending processing RIGHT LEFT`: the next job, waited for.
+pub(crate) async fn wait(
+    line: &Dedicated,
+    keys: &Keys,
+    session: &Session,
+    block: Duration,
+) -> Result<Option<Bytes>, Error> {
+    let seconds = format!("{:.3}", block.as_secs_f64());
+    let args = Args::new().word("RIGHT").word("LEFT").bytes(seconds);
+    line.blocking("BLMOVE", &[&keys.pending, session.processing()], &args, block).await
+}
+
+/// `LRANGE processing 0 -1`: what the server says this incarnation holds, newest first.
+pub(crate) async fn held(line: &Dedicated, session: &Session) -> Result<Vec<Bytes>, Error> {
+    line.command("LRANGE", &[session.processing()], &Args::new().int(0).int(-1)).await
+}
+
+/// What the server says of an attempt to settle a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Removal {
+    /// Whether the incarnation still has its lease entry.
+    pub(crate) registered: bool,
+    /// Whether the job was in its list, and so was moved or removed now.
+    pub(crate) removed: bool,
+}
+
+/// Removes jobs that are done; one answer per job.
+pub(crate) async fn ack(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    jobs: &[Bytes],
+) -> Result<Vec<Removal>, Error> {
+    let args = jobs.iter().cloned().fold(Args::new().bytes(session.incarnation()), Args::shared);
+    let (registered, removed): (bool, Vec<bool>) =
+        redis.run(&ACK, &[&keys.leases, session.processing()], &args).await?;
+    if removed.len() != jobs.len() {
+        return Err(Error::reply("queue/ack", "the reply names another number of jobs"));
+    }
+    Ok(removed.into_iter().map(|removed| Removal { registered, removed }).collect())
+}
+
+/// Puts a job back to the front as `back`.
+pub(crate) async fn release(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    held: Bytes,
+    back: Bytes,
+) -> Result<Removal, Error> {
+    let args = Args::new().bytes(session.incarnation()).shared(held).shared(back);
+    let keys = [&keys.leases, session.processing(), &keys.pending];
+    let (registered, removed) = redis.run(&RELEASE, &keys, &args).await?;
+    Ok(Removal { registered, removed })
+}
+
+/// Moves a job to the dead letters as `job`.
+pub(crate) async fn bury(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    held: Bytes,
+    job: Bytes,
+    why: &str,
+) -> Result<Removal, Error> {
+    let args = Args::new().bytes(session.incarnation()).shared(held).shared(job).bytes(why);
+    let keys = [&keys.leases, session.processing(), &keys.dead];
+    let (registered, removed) = redis.run(&BURY, &keys, &args).await?;
+    Ok(Removal { registered, removed })
+}
+
+/// Where jobs may be waiting for nobody.
+#[derive(Debug)]
+pub(crate) struct Overdue {
+    /// Incarnations whose lease is over.
+    pub(crate) leases: Vec<String>,
+    /// Incarnations that ended a short while ago.
+    pub(crate) young_graves: Vec<String>,
+    /// Incarnations that ended the longest ago.
+    pub(crate) old_graves: Vec<String>,
+}
+
+/// Names where jobs may be waiting for nobody.
+pub(crate) async fn overdue(redis: &Redis, keys: &Keys, look_back: Duration) -> Result<Overdue, Error> {
+    let args = Args::new().int(redis.clock().micros_arg()).int(millis(look_back)).int(NAMES);
+    let (leases, young_graves, old_graves) =
+        redis.run(&OVERDUE, &[&keys.leases, &keys.graves], &args).await?;
+    Ok(Overdue { leases, young_graves, old_graves })
+}
+
+/// Why a lease is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It is over by the server's time; counted as a loss.
+    Lost,
+    /// Its owner gave it up, and jobs may have been started.
+    Fenced,
+    /// Its owner leaves, and no job was started.
+    Left,
+}
+
+impl End {
+    fn code(self) -> i64 {
+        match self {
+            Self::Lost => 1,
+            Self::Fenced => 2,
+            Self::Left => 3,
+        }
+    }
+}
+
+/// What one step of a reap did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReapStep {
+    /// Whether the lease is ended now; it is not if it was not over.
+    pub(crate) ended: bool,
+    pub(crate) returned: u64,
+    pub(crate) left: u64,
+}
+
+/// Ends a lease and returns a bounded number of jobs.
+pub(crate) async fn reap(redis: &Redis, keys: &Keys, incarnation: &str, end: End) -> Result<ReapStep, Error> {
+    let processing = keys.processing(incarnation);
+    let args = Args::new()
+        .int(redis.clock().micros_arg())
+        .bytes(incarnation)
+        .int(end.code())
+        .int(REAP_BATCH)
+        .millis(GRAVE);
+    let (ended, returned, left) =
+        redis.run(&REAP, &[&keys.leases, &keys.graves, &processing, &keys.pending], &args).await?;
+    Ok(ReapStep { ended, returned, left })
+}
