@@ -133,7 +133,7 @@ async fn no_job_is_lost_or_doubled_while_connections_are_cut_and_replies_lost() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_goes_on_after_kills_of_its_connections_and_a_flushed_script_cache() {
     let server = own::standalone(Options::default()).await;
-    let t = TestRedis::at(&server.url()).await;
+    let t = TestRedis::at(server.url()).await;
     let queue = Queue::new(t.redis.clone(), "q");
     let seen = Seen::default();
     let noted = seen.clone();
