@@ -18,6 +18,10 @@ pub(crate) struct Keys {
     pub(crate) leases: Key,
     /// `ns:q:{queue}:graves`: sorted set of incarnations whose lease was ended, by that time (ms).
     pub(crate) graves: Key,
+    /// `ns:q:{queue}:delayed`: sorted set of envelopes by when they are due (ms).
+    pub(crate) delayed: Key,
+    /// `ns:q:{queue}:wake`: channel that tells when the next delayed job is due.
+    pub(crate) wake: Key,
     /// `ns:q:{queue}:dead`: stream of jobs that are given up, each with its reason.
     pub(crate) dead: Key,
 }
@@ -30,6 +34,8 @@ impl Keys {
             pending: part("pending"),
             leases: part("leases"),
             graves: part("graves"),
+            delayed: part("delayed"),
+            wake: part("wake"),
             dead: part("dead"),
             namespace: namespace.clone(),
             tag,

@@ -18,6 +18,8 @@ pub struct Reaped {
     pub workers: u64,
     /// Jobs that went back.
     pub jobs: u64,
+    /// Jobs that were lost with too many workers and went to the dead letters.
+    pub buried: u64,
 }
 
 /// Looks once at every list in which jobs may be waiting for nobody.
@@ -32,25 +34,27 @@ pub(crate) async fn sweep(queue: &Queue) -> Result<Reaped, Error> {
     }
     let mut reaped = Reaped::default();
     for (incarnation, leases) in ends {
-        if let Some(jobs) = end(queue, incarnation, End::Lost).await? {
+        if let Some(one) = end(queue, incarnation, End::Lost).await? {
             reaped.workers += leases;
-            reaped.jobs += jobs;
+            reaped.jobs += one.jobs;
+            reaped.buried += one.buried;
         }
     }
     Ok(reaped)
 }
 
 /// Ends one lease and returns all that its list holds; `None` if the lease is not over.
-pub(crate) async fn end(queue: &Queue, incarnation: &str, how: End) -> Result<Option<u64>, Error> {
-    let mut returned = 0;
+pub(crate) async fn end(queue: &Queue, incarnation: &str, how: End) -> Result<Option<Reaped>, Error> {
+    let mut reaped = Reaped::default();
     loop {
-        let step = scripts::reap(&queue.redis, &queue.keys, incarnation, how).await?;
+        let step = scripts::reap(&queue.redis, &queue.keys, incarnation, how, queue.limits()).await?;
         if !step.ended {
             return Ok(None);
         }
-        returned += step.returned;
+        reaped.jobs += step.returned;
+        reaped.buried += step.buried;
         if step.left == 0 {
-            return Ok(Some(returned));
+            return Ok(Some(reaped));
         }
     }
 }

@@ -53,6 +53,7 @@ impl Heart {
             Ok(beat) if beat.renewed => {
                 session.renew(sent);
                 self.compare(beat.held, session.holds());
+                self.shared.due_in(beat.due_in);
                 if beat.overdue > 0 {
                     self.shared.sweep_due.notify_one();
                 }

@@ -4,6 +4,7 @@ use super::beat;
 use super::fetch::{self, Last};
 use super::settle::{self, Settle, Verb};
 use super::shared::Shared;
+use super::timer;
 use crate::error::Error;
 use crate::reap;
 use crate::scripts::End;
@@ -21,7 +22,7 @@ const AGAIN: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_mi
 #[derive(Debug)]
 pub(super) struct Tasks {
     fetch: JoinHandle<Last>,
-    others: [JoinHandle<()>; 3],
+    others: [JoinHandle<()>; 4],
 }
 
 impl Tasks {
@@ -32,6 +33,7 @@ impl Tasks {
                 tokio::spawn(settle::run(shared.clone(), outbox)),
                 tokio::spawn(beat::run(shared.clone())),
                 tokio::spawn(beat::sweep(shared.clone())),
+                tokio::spawn(timer::run(shared.clone())),
             ],
         }
     }

@@ -12,7 +12,8 @@ use redis_patterns_core::Dedicated;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What a reader has done since it started.
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     /// The reader is closed: every task ends.
     pub(super) ended: CancellationToken,
     pub(super) sweep_due: Notify,
+    /// When the next delayed job is due, as far as is known here.
+    pub(super) due: watch::Sender<Option<Instant>>,
     pub(super) counters: Counters,
 }
 
@@ -96,6 +99,7 @@ impl Shared {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             sweep_due: Notify::new(),
+            due: watch::Sender::new(None),
             counters: Counters::default(),
         };
         Ok((Arc::new(shared), settle))
