@@ -1,5 +1,6 @@
 //! What the command line asks for.
 
+use crate::run::URL;
 use crate::worker::Habit;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
@@ -7,7 +8,8 @@ use std::ffi::OsString;
 pub(crate) const HELP: &str = "\
 showcase --redis-url URL [--serve]      a service of orders on all five crates
 
-  --redis-url URL   redis://host:port or redis-cluster://host:port?node=host:port
+  --redis-url URL   redis://host:port or redis-cluster://host:port?node=host:port;
+                    default: what REDIS_PATTERNS_SHOWCASE_URL says
   --serve           leave the service running, with the lines to try, until Ctrl-C
 
 `cargo xtask demo` starts a server and then this. The other processes of a run are started by it:
@@ -39,11 +41,12 @@ pub(crate) enum Task {
 
 /// Reads a command line, whose first word is the program.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, String> {
-    read(Parser::from_iter(words)).map_err(|error| format!("{error}; `showcase --help` says what there is"))
+    read(Parser::from_iter(words), std::env::var(URL).ok())
+        .map_err(|error| format!("{error}; `showcase --help` says what there is"))
 }
 
-fn read(mut words: Parser) -> Result<Task, lexopt::Error> {
-    let (mut url, mut serve, mut habit, mut role) = (None, false, Habit::Diligent, None);
+fn read(mut words: Parser, mut url: Option<String>) -> Result<Task, lexopt::Error> {
+    let (mut serve, mut habit, mut role) = (false, Habit::Diligent, None);
     while let Some(arg) = words.next()? {
         match arg {
             Arg::Long("redis-url") => url = Some(words.value()?.string()?),
@@ -71,8 +74,8 @@ fn read(mut words: Parser) -> Result<Task, lexopt::Error> {
 mod tests {
     use super::*;
 
-    fn parsed(words: &[&str]) -> Result<Task, String> {
-        parse(["showcase"].iter().chain(words).map(OsString::from))
+    fn parsed(words: &[&str]) -> Result<Task, lexopt::Error> {
+        read(Parser::from_iter(["showcase"].iter().chain(words).map(OsString::from)), None)
     }
 
     #[test]
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_one_line() {
         for words in [&[][..], &["--redis-url"], &["--nonsense"], &["baker"], &["worker", "twice"]] {
-            let text = parsed(words).unwrap_err();
+            let text = parsed(words).unwrap_err().to_string();
             assert_eq!(text.lines().count(), 1, "{text}");
         }
     }

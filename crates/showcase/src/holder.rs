@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 /// The holder's main: takes the lock, reads, says so, and writes when told to.
 pub(crate) async fn run() -> Fallible<ExitCode> {
-    let orders = Orders::listen();
     let run = Run::inherited()?;
+    let orders = Orders::listen();
     let stock = Stock::open(&run.database())?;
     let redis = run.connect().await?;
     let locks = locks(&redis)?;

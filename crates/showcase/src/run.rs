@@ -4,13 +4,18 @@
 use crate::Fallible;
 use crate::settings::COMMAND_DEADLINE;
 use redis_patterns_core::{Namespace, Redis, hex, random_bytes};
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// In the environment, since a URL may hold a password and a command line is everybody's to read.
-const URL: &str = "SHOWCASE_REDIS_URL";
-const NAMESPACE: &str = "SHOWCASE_NAMESPACE";
-const FOLDER: &str = "SHOWCASE_FOLDER";
+/// Where Redis is, if no command line says so. A URL may hold a password, and a command line is
+/// everybody's to read.
+pub(crate) const URL: &str = "REDIS_PATTERNS_SHOWCASE_URL";
+const NAMESPACE: &str = "REDIS_PATTERNS_SHOWCASE_NAMESPACE";
+const FOLDER: &str = "REDIS_PATTERNS_SHOWCASE_FOLDER";
 
 /// One run of the showcase; no two meet.
 #[derive(Clone)]
@@ -36,10 +41,12 @@ impl Run {
         Ok(Self { url: read(URL)?, namespace: read(NAMESPACE)?, folder: read(FOLDER)?.into() })
     }
 
-    /// A command that starts another process of this run.
+    /// A command that starts another process of this run, in a group of its own: Ctrl-C is for the
+    /// run alone, whose end then ends them.
     pub(crate) fn command(&self, task: &str) -> Fallible<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(task).env(URL, &self.url).env(NAMESPACE, &self.namespace).env(FOLDER, &self.folder);
+        command.env(URL, &self.url).env(NAMESPACE, &self.namespace).env(FOLDER, &self.folder);
+        command.arg(task).process_group(0);
         Ok(command)
     }
 
@@ -63,9 +70,17 @@ impl Run {
 
     /// Makes the folder, for this user alone.
     pub(crate) fn make_folder(&self) -> Fallible<()> {
-        use std::os::unix::fs::DirBuilderExt;
-        let made = std::fs::DirBuilder::new().mode(0o700).create(&self.folder);
+        let made = DirBuilder::new().mode(0o700).create(&self.folder);
         made.map_err(|error| format!("cannot make {}: {error}", self.folder.display()).into())
+    }
+
+    /// Whether this is the first time that any process of the run asks it about `name`.
+    pub(crate) fn is_first(&self, name: &str) -> Fallible<bool> {
+        match File::create_new(self.folder.join(format!("first.{name}"))) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The folder, to be shown.

@@ -29,7 +29,7 @@ pub(crate) const QUEUE: &str = "fulfil";
 /// The most orders that may wait; past it the service answers 503.
 pub(crate) const QUEUE_MAX: NonZeroU64 = NonZeroU64::new(1_000).unwrap();
 /// How long a worker may be silent before its jobs go to another.
-pub(crate) const WORKER_LEASE: Duration = Duration::from_millis(1_500);
+pub(crate) const WORKER_LEASE: Duration = Duration::from_secs(2);
 /// How long one wait for a job takes at most.
 pub(crate) const WORKER_BLOCK: Duration = Duration::from_millis(500);
 /// Jobs that one worker runs at once.

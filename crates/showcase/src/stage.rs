@@ -11,7 +11,6 @@ use redis_patterns_core::Redis;
 use redis_patterns_testkit::faults::process::Worker;
 use std::future::Future;
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -103,10 +102,8 @@ impl Stage {
     }
 }
 
-/// In a group of its own: Ctrl-C ends all others, and then it has work to do.
 fn start_sweeper(run: &Run) -> Fallible<Child> {
-    let mut command = run.command("sweeper")?;
-    Ok(command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?)
+    Ok(run.command("sweeper")?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?)
 }
 
 /// Asks again and again until the answer is yes, for as long as the patience lasts.

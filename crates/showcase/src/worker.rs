@@ -19,13 +19,14 @@ use tokio::time::Instant;
 pub(crate) enum Habit {
     /// It ships what it gets.
     Diligent,
-    /// It stands still in the middle of the first hand-out of a [`SOFA`] or a [`LAMP`], and says so.
+    /// It stands still in the middle of the run's first [`SOFA`] and first [`LAMP`], and says so.
     Stalling,
 }
 
 /// What a job needs.
 #[derive(Clone)]
 struct Bench {
+    run: Run,
     stock: Stock,
     locks: Locks,
     habit: Habit,
@@ -33,10 +34,11 @@ struct Bench {
 
 /// The worker's main: until it is told to stop, or the process that started it is gone.
 pub(crate) async fn run(habit: Habit) -> Fallible<ExitCode> {
-    let orders = Orders::listen();
     let run = Run::inherited()?;
+    let orders = Orders::listen();
     let redis = run.connect().await?;
-    let bench = Bench { stock: Stock::open(&run.database())?, locks: locks(&redis)?, habit };
+    let stock = Stock::open(&run.database())?;
+    let bench = Bench { run, stock, locks: locks(&redis)?, habit };
     let options = WorkerOptions::default()
         .concurrency(WORKER_JOBS)
         .lease(WORKER_LEASE)
@@ -73,15 +75,14 @@ impl Bench {
     async fn fulfil(&self, job: &Job) -> Fallible<()> {
         let order: Order = serde_json::from_slice(job.payload())?;
         let guard = self.lock(&order.item).await?;
-        self.maybe_stall(SOFA, &order, job).await;
+        self.maybe_stall(SOFA, &order).await?;
         let shipment = self.stock.ship(&order, guard.fence()?, job.delivery()).await?;
         // In time or lapsed, the fence has decided.
         let _ = guard.release().await?;
         if shipment == Shipment::Stale {
             return Err("the lock was lost before the write".into());
         }
-        self.maybe_stall(LAMP, &order, job).await;
-        Ok(())
+        self.maybe_stall(LAMP, &order).await
     }
 
     /// Waits for the lock on one item.
@@ -98,11 +99,13 @@ impl Bench {
         }
     }
 
-    /// For the act in which a worker is killed: stands still on this item, and says so.
-    async fn maybe_stall(&self, item: &str, order: &Order, job: &Job) {
-        if self.habit == Habit::Stalling && order.item == item && job.delivery() == 1 {
+    /// For the act in which a worker is killed: stands still on the first of this item that comes
+    /// here in the whole run, and says so.
+    async fn maybe_stall(&self, item: &str, order: &Order) -> Fallible<()> {
+        if self.habit == Habit::Stalling && order.item == item && self.run.is_first(item)? {
             say(&format!("holds {}", order.id));
             std::future::pending::<()>().await;
         }
+        Ok(())
     }
 }
