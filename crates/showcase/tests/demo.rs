@@ -7,6 +7,8 @@ use redis_patterns_testkit::servers::wait_until;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,6 +73,29 @@ on_every_topology! {
         .await
         .unwrap();
     }
+
+    async fn a_service_that_is_left_running_answers(t: TestRedis) {
+        let mut run = Worker::spawn(showcase(&["--redis-url", t.url(), "--serve"])).unwrap();
+        let first = run.next_line(PATIENCE).await.unwrap();
+        while !run.next_line(PATIENCE).await.unwrap().starts_with("Ctrl-C") {}
+        let address = first.split(&['/', ';'][..]).nth(2).unwrap();
+        let logged_in = post(address, "/login", r#"{"user": "ann"}"#).await;
+        assert!(logged_in.starts_with("HTTP/1.1 200") && logged_in.contains("HttpOnly"), "{logged_in}");
+        let refused = post(address, "/orders", r#"{"item": "tea", "quantity": 1}"#).await;
+        assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+        run.kill().await.unwrap();
+    }
+}
+
+/// What the service says to one request.
+async fn post(address: &str, path: &str, body: &str) -> String {
+    let mut line = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}");
+    line.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 /// The numbers after `process` or `processes`, in a line of the run.
