@@ -64,6 +64,11 @@ pub(crate) struct Shared {
     /// The reader is closed: every task ends.
     pub(super) ended: CancellationToken,
     pub(super) sweep_due: Notify,
+    /// Whether the sweep may end leases of those who are silent and gone.
+    pub(super) gone_due: AtomicBool,
+    /// A heartbeat is due at once: the first job came in or this process can be seen, and others
+    /// rely on quick ones from now.
+    pub(super) beat_due: Notify,
     /// When the next delayed job is due, as far as is known here.
     pub(super) due: watch::Sender<Option<Instant>>,
     pub(super) counters: Counters,
@@ -99,6 +104,8 @@ impl Shared {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             sweep_due: Notify::new(),
+            gone_due: AtomicBool::new(false),
+            beat_due: Notify::new(),
             due: watch::Sender::new(None),
             counters: Counters::default(),
         };
