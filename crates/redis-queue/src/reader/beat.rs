@@ -29,7 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let pause = heart.shared.options.beat(heart.shared.session().holds());
         tokio::select! {
-            () = heart.shared.ended.cancelled() => return,
+            () = heart.shared.leaving.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             () = heart.first_job() => {}
             () = heart.over() => {}
