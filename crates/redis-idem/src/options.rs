@@ -1,5 +1,6 @@
 //! How long records live and how long a worker is believed alive.
 
+use crate::abandoned::OnAbandoned;
 use crate::error::Error;
 use std::time::Duration;
 
@@ -15,37 +16,58 @@ const LARGEST_MS: u128 = 1 << 53;
 /// let options = Options::new().retention(Duration::from_secs(3_600)).lease(Duration::from_secs(10));
 /// assert_eq!(options.lease_of_claim(), Duration::from_secs(10));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     retention: Duration,
     lease: Duration,
+    on_abandoned: OnAbandoned,
 }
 
 impl Options {
-    /// The defaults: records are kept for 24 h, a claim is believed alive for 30 s.
+    /// The defaults: records are kept for 24 h, a claim is believed alive for 30 s, an abandoned
+    /// request runs again.
     #[must_use]
     pub const fn new() -> Self {
-        Self { retention: Duration::from_secs(24 * 3_600), lease: Duration::from_secs(30) }
+        Self {
+            retention: Duration::from_secs(24 * 3_600),
+            lease: Duration::from_secs(30),
+            on_abandoned: OnAbandoned::Rerun,
+        }
     }
 
     /// How long a record is kept after its last change; 24 h unless set, the time within which
     /// public interfaces let a client retry. A request that comes later runs again.
     #[must_use]
-    pub const fn retention(mut self, retention: Duration) -> Self {
+    pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// How long a claim is believed alive; 30 s unless set, more than a request takes.
+    /// How long a claim is believed alive after the last sign of life; 30 s unless set, more than a
+    /// request takes. Work under [`Claim::hold_while`](crate::Claim::hold_while) or
+    /// [`Idempotency::run`](crate::Idempotency::run) gives signs of life and may take longer.
     ///
     /// # Too short is worse than too long
     ///
     /// A claim whose lease is over can be taken over, and the work then runs a second time while
     /// the first may still be at it. A longer lease only makes retries after a crash wait longer.
     #[must_use]
-    pub const fn lease(mut self, lease: Duration) -> Self {
+    pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
+    }
+
+    /// What to do with a request whose worker is gone; it runs again unless set.
+    #[must_use]
+    pub fn on_abandoned(mut self, on_abandoned: OnAbandoned) -> Self {
+        self.on_abandoned = on_abandoned;
+        self
+    }
+
+    /// What is done with a request whose worker is gone.
+    #[must_use]
+    pub const fn abandoned(&self) -> &OnAbandoned {
+        &self.on_abandoned
     }
 
     /// How long a record is kept after its last change.

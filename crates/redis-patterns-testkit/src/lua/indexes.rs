@@ -47,11 +47,11 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
 }
 
 fn compare_one(header: &Indexes, array: &str, body: &[Token], problems: &mut Problems) {
-    let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
+    let mut used = BTreeSet::<(usize, usize)>::new();
     let mut walked = None;
     for at in (0..body.len()).filter(|i| body[*i].is(array)) {
         let literal = body.get(at + 2).filter(|t| t.kind == Kind::Number && reads(body, at + 1, &["["]));
-        match literal.filter(|_| reads(body, at + 3, &["]"])).and_then(|t| t.text.parse::<usize>().ok()) {
+        match literal.filter(|_| reads(body, at + 3, &["]"])).and_then(|t| t.text.parse().ok()) {
             Some(n) => _ = used.insert((n, body[at].line)),
             None => walked = walked.or(Some(body[at].line)),
         }

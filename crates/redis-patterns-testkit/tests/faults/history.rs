@@ -17,7 +17,8 @@ fn writer() {
     let path = std::env::var("HISTORY").expect("the test gives a file");
     let history = History::append_to(Path::new(&path)).expect("a file of the test");
     let id = u64::from(std::process::id());
-    for i in 0..500 {
+    let count: u64 = std::env::var("COUNT").ok().and_then(|n| n.parse().ok()).expect("and a number");
+    for i in 0..count {
         history.invoke(id, "add", &i.to_string()).ok("");
     }
     let open = history.invoke(id, "add", "open");
@@ -64,11 +65,12 @@ async fn killed_processes_leave_every_event_in_one_file() {
     let path = file("processes");
     let text = path.to_str().expect("a plain name");
     let before = now_ns();
-    let mut workers: Vec<Worker> = (0..3)
-        .map(|_| {
-            Worker::spawn_self_test("history::writer", &[("HISTORY", text)]).expect("this binary starts")
-        })
-        .collect();
+    // Not equally many: an open call of one must not end with a call of another.
+    let counts = ["500", "501", "502"];
+    let start = |count| {
+        Worker::spawn_self_test("history::writer", &[("HISTORY", text), ("COUNT", count)]).expect("it starts")
+    };
+    let mut workers = counts.map(start);
     for worker in &mut workers {
         let theirs: u64 = worker.next_line(PATIENCE).await.expect("a line").parse().expect("a time");
         assert!(before < theirs && theirs < now_ns(), "the clock is not the same for all processes");
@@ -76,11 +78,11 @@ async fn killed_processes_leave_every_event_in_one_file() {
     }
     let events = read(&path).expect("whole lines");
     let operations = operations(&events);
-    assert_eq!(operations.len(), 3 * 501);
-    for worker in &workers {
+    assert_eq!(operations.len(), 501 + 502 + 503);
+    for (worker, count) in workers.iter().zip(counts) {
         let own: Vec<_> = operations.iter().filter(|o| o.process == u64::from(worker.pid())).collect();
-        assert_eq!(own.iter().filter(|o| o.outcome == Kind::Ok).count(), 500);
-        let open = own.last().expect("there are 501");
+        assert_eq!(own.iter().filter(|o| o.outcome == Kind::Ok).count().to_string(), count);
+        let open = own.last().expect("there are hundreds");
         assert_eq!((open.input.as_str(), open.outcome, open.returned_ns), ("open", Kind::Info, u64::MAX));
     }
     std::fs::remove_file(&path).expect("the file is ours");

@@ -23,6 +23,18 @@ fn echo() {
     }
 }
 
+/// The main of a worker that hears nothing.
+#[test]
+fn deaf() {
+    if !process::is_worker("process::deaf") {
+        return;
+    }
+    let _lines = process::exit_when_parent_dies();
+    loop {
+        std::thread::park();
+    }
+}
+
 /// The main of a worker that has a worker: it stops it, tells its number, and waits.
 #[tokio::test]
 async fn parent() {
@@ -111,8 +123,8 @@ async fn a_stopped_worker_dies_with_the_test_that_is_killed() {
 fn a_worker_that_watches_its_parent_ends_with_its_input() {
     let mut command = Command::new(std::env::current_exe().expect("this binary"));
     command
-        .args(["--exact", "process::echo", "--nocapture"])
-        .env("REDIS_PATTERNS_TESTKIT_WORKER", "process::echo");
+        .args(["--exact", "process::deaf", "--nocapture"])
+        .env("REDIS_PATTERNS_TESTKIT_WORKER", "process::deaf");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
     assert!(child.try_wait().expect("it is ours").is_none(), "it ended before its input did");
     drop(child.stdin.take());

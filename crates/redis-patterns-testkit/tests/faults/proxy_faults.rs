@@ -203,6 +203,7 @@ async fn cutting_all_ends_every_open_connection() {
 #[tokio::test]
 async fn healing_ends_every_fault() {
     let (proxy, mut conn) = proxied().await;
+    ask(&mut conn, &["PING"]).await;
     proxy.lose_replies(9, Match::Any);
     proxy.cut_after_bytes(1);
     proxy.delay(PATIENCE);
@@ -211,7 +212,10 @@ async fn healing_ends_every_fault() {
     proxy.stall();
     proxy.heal();
     assert_eq!(ask(&mut conn, &["PING"]).await, "PONG");
-    assert_eq!(ask(&mut connect(&proxy.url()).await, &["PING"]).await, "PONG");
+    let mut other = connect(&proxy.url()).await;
+    assert_eq!(ask(&mut other, &["PING"]).await, "PONG");
     let counts = proxy.counts();
     assert_eq!((counts.cuts, counts.delayed, counts.sliced, counts.stalled, counts.refused), (0, 0, 0, 0, 0));
+    proxy.cut_all();
+    assert_eq!(proxy.counts().cuts, 2, "it still knows what is open");
 }

@@ -61,7 +61,7 @@ fn fake(answers: &'static [&'static str]) -> String {
 
 #[test]
 fn a_server_on_path_comes_first() {
-    let Some(dir) = server_on_path("first") else { return eprintln!("skipped: no native server") };
+    let Some(dir) = server_on_path("first") else { return crate::skip("no native server") };
     let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
     for backend in ["auto", "native"] {
         let said = child::ask(&format!("start standalone auto {backend}"), &[("PATH", &path)]);

@@ -43,11 +43,11 @@ fn url_in(said: &str) -> String {
 
 fn comes_up_and_goes_down(order: &str) {
     let Some(state) = State::new(&order.replace(' ', "-")) else {
-        return eprintln!("skipped: no native server");
+        return crate::skip("no native server");
     };
     let said = state.ask(&format!("up {order}"));
     if said.starts_with("error") {
-        return eprintln!("skipped: up {order}: {said}");
+        return crate::skip(&format!("up {order}: {said}"));
     }
     let url = url_in(&said);
     assert!(connect(&url).is_ok(), "up after the process that started it: {said}");

@@ -39,7 +39,7 @@ fn traces(pid: u32) -> String {
 fn ends_clean(order: &str, end: impl FnOnce(&mut Running)) {
     let mut running = child::start(order, &[]);
     if running.said.starts_with("error") {
-        eprintln!("skipped: {order}: {}", running.said);
+        crate::skip(&format!("{order}: {}", running.said));
         return;
     }
     let addresses = addresses(&running.said);

@@ -22,9 +22,17 @@ fn launchers() -> Vec<Launcher> {
     for (name, way) in ways {
         match way {
             Ok(launcher) => found.push(launcher),
-            Err(why) => eprintln!("skipped: not tried with {name}: {why}"),
+            Err(why) => crate::skip(&format!("not tried with {name}: {why}")),
         }
     }
     assert!(!found.is_empty(), "no server can be started here, see above");
     found
+}
+
+/// Says what was not tried, where `cargo xtask test` reads it too.
+fn skip(what: &str) {
+    #[cfg(feature = "harness")]
+    redis_patterns_testkit::harness::skip("servers", what);
+    #[cfg(not(feature = "harness"))]
+    eprintln!("skipped: {what}");
 }
