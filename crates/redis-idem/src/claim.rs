@@ -145,6 +145,30 @@ impl Claim {
         });
         Ok(if joined(released, "idem/release").await? { Release::Released } else { Release::Lost })
     }
+
+    /// Gives the request up at once instead of when the lease is over, for work that failed half
+    /// way: the next request with this key is answered as [`OnAbandoned`](crate::OnAbandoned) says.
+    ///
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]. If the claim still stands, it is abandoned with its lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once polled, it runs to its end although the future is dropped.
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Self::release`].
+    pub async fn abandon(self) -> Result<Release, Error> {
+        let redis = self.redis.clone();
+        let abandoned = redis.detach(async move {
+            until_answered(|| scripts::abandon(&self.redis, &self.key, &self.record)).await
+        });
+        Ok(if joined(abandoned, "idem/abandon").await? { Release::Released } else { Release::Lost })
+    }
 }
 
 /// The answer of a detached step.

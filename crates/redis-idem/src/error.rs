@@ -7,7 +7,11 @@ pub enum Error {
     /// An option makes no sense; nothing was sent.
     #[error("idempotency: {0}")]
     Options(&'static str),
-    /// The scope, operation or key is out of its range; nothing was sent. HTTP: 400.
+    /// The scope or operation is out of its range, which is a bug of the caller; nothing was sent.
+    /// HTTP: 500.
+    #[error("idempotency: {0}")]
+    Scope(&'static str),
+    /// The client's key is out of its range; nothing was sent. HTTP: 400.
     #[error("idempotency: {0}")]
     Key(&'static str),
     /// Redis did not do what was asked, or holds a record that this version cannot read.

@@ -91,7 +91,7 @@ impl Idempotency {
     ///
     /// # Errors
     ///
-    /// [`Error::Key`] for a scope, operation or key out of its range. [`Error::Redis`] if Redis
+    /// [`Error::Scope`] or [`Error::Key`] for what is out of its range. [`Error::Redis`] if Redis
     /// could not answer, or holds a record that this version cannot read. In no case was the
     /// request claimed for good.
     ///

@@ -8,6 +8,8 @@ mod claim;
 mod error;
 mod fingerprint;
 mod hold;
+#[cfg(feature = "tower")]
+pub mod http;
 mod idempotency;
 mod keys;
 mod options;

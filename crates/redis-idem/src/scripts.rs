@@ -92,7 +92,15 @@ pub(crate) async fn resolve(
 /// Whether nobody else holds the key: the caller's claim is given back, now or before. A first
 /// attempt leaves nothing behind; after a later one the record of those before it stays.
 pub(crate) async fn release(redis: &Redis, key: &Key, claim: &Record) -> Result<bool, Error> {
-    let ttl_ms = if claim.attempt == 1 { 0 } else { claim.lease_over_ms() };
+    if claim.attempt == 1 { give_back(redis, key, claim, 0).await } else { abandon(redis, key, claim).await }
+}
+
+/// The same, with the record of this attempt kept, its lease over.
+pub(crate) async fn abandon(redis: &Redis, key: &Key, claim: &Record) -> Result<bool, Error> {
+    give_back(redis, key, claim, claim.lease_over_ms()).await
+}
+
+async fn give_back(redis: &Redis, key: &Key, claim: &Record, ttl_ms: i64) -> Result<bool, Error> {
     match redis.run::<u32>(&RELEASE, &[key], &Args::new().bytes(claim.mark()).int(ttl_ms)).await? {
         1 | 2 => Ok(true),
         0 => Ok(false),

@@ -28,7 +28,6 @@ pub struct LockGuard {
     redis: Redis,
     janitor: Janitor,
     hold: Arc<Hold>,
-    fence_memory: Duration,
     /// Ends with the guard.
     _watchdog: Option<Watchdog>,
     armed: bool,
@@ -45,10 +44,10 @@ pub enum Released {
 }
 
 impl LockGuard {
-    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold, fence_memory: Duration) -> Self {
+    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold) -> Self {
         let hold = Arc::new(hold);
         let watchdog = hold.is_renewed().then(|| Watchdog::start(redis.clone(), hold.clone()));
-        Self { redis, janitor, hold, fence_memory, _watchdog: watchdog, armed: true }
+        Self { redis, janitor, hold, _watchdog: watchdog, armed: true }
     }
 
     /// The fence of this grant, to be sent along with every write to what the lock protects.
@@ -144,7 +143,7 @@ impl LockGuard {
     /// The same. Raising again issues a higher one yet.
     pub async fn raise_fence(&self, seen: FencingToken) -> Result<FencingToken, Error> {
         self.hold.held()?;
-        let raised = scripts::raise(&self.redis, &self.hold.claim, seen, self.fence_memory).await?;
+        let raised = scripts::raise(&self.redis, &self.hold.claim, seen).await?;
         let Some(fence) = raised else { return Err(self.hold.lose(Lost::Gone).into()) };
         self.hold.raise(fence)?;
         Ok(fence)
@@ -165,8 +164,7 @@ impl LockGuard {
     ///
     /// The error says that the lock may have been freed; either way it will be.
     pub async fn release(mut self) -> Result<Released, Error> {
-        let Claim { keys, token, .. } = &self.hold.claim;
-        let freed = scripts::release(&self.redis, keys, token).await?;
+        let freed = scripts::release(&self.redis, &self.hold.claim).await?;
         self.armed = false;
         Ok(match freed {
             Freed::Yes => Released::InTime,

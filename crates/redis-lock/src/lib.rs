@@ -6,6 +6,7 @@ mod error;
 mod fence;
 mod guard;
 mod hold;
+mod inbox;
 mod janitor;
 mod keys;
 mod locks;
@@ -15,6 +16,7 @@ mod scripts;
 #[cfg(feature = "sqlx")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlx")))]
 pub mod sql;
+mod waiting;
 mod watchdog;
 
 pub use downstream::{FenceStore, FencedRegister, SealError, Verdict};

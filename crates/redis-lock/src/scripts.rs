@@ -4,10 +4,9 @@ use crate::downstream::Verdict;
 use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::janitor::Claim;
-use crate::keys::LockKeys;
-use crate::options::LockOptions;
+use crate::waiting::{ALIVE, GRANT};
 use bytes::Bytes;
-use redis_patterns_core::{Args, Error as RedisError, Key, Redis, Script, Token, script};
+use redis_patterns_core::{Args, Error as RedisError, Key, Redis, Script, script};
 use std::time::Duration;
 
 static ACQUIRE: Script = script!("lock/acquire", "scripts/acquire.lua");
@@ -15,6 +14,7 @@ static EXTEND: Script = script!("lock/extend", "scripts/extend.lua");
 static RAISE: Script = script!("lock/raise", "scripts/raise.lua");
 static RELEASE: Script = script!("lock/release", "scripts/release.lua");
 static SEAL_REGISTER: Script = script!("lock/seal_register", "scripts/seal_register.lua");
+static WAIT: Script = script!("lock/wait", "scripts/wait.lua");
 static WRITE_REGISTER: Script = script!("lock/write_register", "scripts/write_register.lua");
 
 /// What the server did with a request for the lock.
@@ -24,24 +24,31 @@ pub(crate) enum Acquired {
     Busy { lease_left: Duration },
 }
 
-pub(crate) async fn acquire(
-    redis: &Redis,
-    keys: &LockKeys,
-    token: &Token,
-    options: &LockOptions,
-) -> Result<Acquired, Error> {
+pub(crate) async fn acquire(redis: &Redis, claim: &Claim) -> Result<Acquired, Error> {
+    let Claim { keys, token, lease, memory, .. } = claim;
+    let args = Args::new().int(redis.clock().micros_arg()).bytes(token).millis(*lease).millis(*memory);
+    acquired(&ACQUIRE, redis.run(&ACQUIRE, &[&keys.lock, &keys.fence], &args).await?)
+}
+
+/// As [`acquire`], with a place in the queue if the lock is held; repeated, it keeps that place.
+pub(crate) async fn wait(redis: &Redis, claim: &Claim) -> Result<Acquired, Error> {
+    let Claim { keys, token, lease, memory, .. } = claim;
     let args = Args::new()
         .int(redis.clock().micros_arg())
         .bytes(token)
-        .millis(options.lease_time())
-        .millis(options.memory_time());
-    let (code, fence, left_ms): (i64, u64, u64) =
-        redis.run(&ACQUIRE, &[&keys.lock, &keys.fence], &args).await?;
+        .millis(*lease)
+        .millis(*memory)
+        .millis(GRANT)
+        .millis(ALIVE);
+    acquired(&WAIT, redis.run(&WAIT, &keys.all(), &args).await?)
+}
+
+fn acquired(script: &Script, (code, fence, left_ms): (i64, u64, u64)) -> Result<Acquired, Error> {
     match (code, FencingToken::new(fence)) {
         (0, _) => Ok(Acquired::Busy { lease_left: Duration::from_millis(left_ms) }),
         (1 | 2, Some(fence)) => Ok(Acquired::Yes(fence)),
         (3, _) => Err(Error::FenceExhausted),
-        _ => Err(RedisError::reply(ACQUIRE.name(), "the answer has an unknown code").into()),
+        _ => Err(RedisError::reply(script.name(), "the answer has an unknown code").into()),
     }
 }
 
@@ -60,10 +67,9 @@ pub(crate) async fn raise(
     redis: &Redis,
     claim: &Claim,
     seen: FencingToken,
-    memory: Duration,
 ) -> Result<Option<FencingToken>, Error> {
     let args =
-        Args::new().int(redis.clock().micros_arg()).bytes(&claim.token).int(seen.into()).millis(memory);
+        Args::new().int(redis.clock().micros_arg()).bytes(&claim.token).int(seen.into()).millis(claim.memory);
     let keys = [&claim.keys.lock, &claim.keys.fence];
     let (code, fence): (i64, u64) = redis.run(&RAISE, &keys, &args).await?;
     match (code, FencingToken::new(fence)) {
@@ -82,8 +88,10 @@ pub(crate) enum Freed {
     HeldByAnother,
 }
 
-pub(crate) async fn release(redis: &Redis, keys: &LockKeys, token: &Token) -> Result<Freed, RedisError> {
-    match redis.run::<i64>(&RELEASE, &[&keys.lock], &Args::new().bytes(token)).await? {
+pub(crate) async fn release(redis: &Redis, claim: &Claim) -> Result<Freed, RedisError> {
+    let Claim { keys, token, memory, .. } = claim;
+    let args = Args::new().int(redis.clock().micros_arg()).bytes(token).millis(*memory).millis(GRANT);
+    match redis.run::<i64>(&RELEASE, &keys.all(), &args).await? {
         1 => Ok(Freed::Yes),
         2 => Ok(Freed::FreeAlready),
         3 => Ok(Freed::HeldByAnother),

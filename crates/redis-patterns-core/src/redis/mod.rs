@@ -198,7 +198,8 @@ impl Redis {
         self.shared.work.spawn_on(task, &self.shared.runtime)
     }
 
-    /// Waits for calls and detached tasks that are under way, then ends the connections.
+    /// Waits for calls and detached tasks that are under way, then ends the connections, which takes
+    /// at most the command deadline.
     ///
     /// New calls fail at once with [`ErrorKind::Closed`]; detached tasks may still use other
     /// handles. Every clone is closed.
@@ -209,6 +210,11 @@ impl Redis {
     pub async fn close(&self) {
         self.shared.work.close();
         self.shared.work.wait().await;
+        // fred's farewell has no deadline, and may wait for ever for a server that is gone.
+        let _ = tokio::time::timeout(self.deadline, self.end_connections()).await;
+    }
+
+    async fn end_connections(&self) {
         if let Some(hub) = self.shared.hub.get() {
             hub.close().await;
         }
