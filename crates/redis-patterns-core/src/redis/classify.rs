@@ -16,6 +16,10 @@ const NOT_WRITTEN: [&str; 5] = [
     "Failed to send command to router.",
 ];
 
+/// How fred says that it dropped a request whose reply it owed, as when a node dies: the request
+/// may have been written.
+const DROPPED: &str = "channel closed";
+
 /// Server answers given before anything ran.
 const REFUSED: [&str; 16] = [
     "TRYAGAIN",
@@ -45,6 +49,15 @@ pub(super) fn call(request: Request<'_>, deadline: Duration, error: FredError) -
         return make(ErrorKind::NotSent, Executed::No, "there is no usable connection to Redis".into())
             .with_next("the client reconnects by itself; try again after a moment")
             .with_source(error);
+    }
+    if *error.kind() == FredKind::Unknown && details == DROPPED {
+        return make(
+            ErrorKind::ConnectionLost,
+            Executed::Maybe,
+            "the connection was lost before the reply".into(),
+        )
+        .with_next(ASK_AGAIN)
+        .with_source(error);
     }
     match error.kind() {
         FredKind::Timeout => {
