@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::options::{QueueOptions, WorkerOptions};
 use crate::outcome::{IntoOutcome, Pushed};
 use crate::reader::Reader;
-use crate::reap::{self, Reaped};
+use crate::reap::{self, Reaped, Whose};
 use crate::scripts::{self, Due, Limits};
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -252,6 +252,6 @@ impl Queue {
     ///
     /// Cancel safe: each step is atomic.
     pub async fn reap(&self) -> Result<Reaped, Error> {
-        reap::sweep(self).await
+        reap::sweep(self, Whose::Overdue).await
     }
 }

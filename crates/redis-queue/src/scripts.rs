@@ -67,19 +67,32 @@ pub(crate) struct Beat {
     pub(crate) renewed: bool,
     /// Jobs in this incarnation's list.
     pub(crate) held: u64,
-    /// Leases of others that are over.
+    /// Leases of others that are over, and lists of those that ended a short while ago: a wait that
+    /// a paused worker had begun may still be served there.
     pub(crate) overdue: u64,
     /// How long until the next delayed job is due.
     pub(crate) due_in: Option<Duration>,
+    /// Others whose heartbeat is late while ours is not.
+    pub(crate) silent: u64,
 }
 
-/// Renews a lease.
-pub(crate) async fn beat(redis: &Redis, keys: &Keys, session: &Session) -> Result<Beat, Error> {
-    let args =
-        Args::new().int(redis.clock().micros_arg()).bytes(session.incarnation()).millis(session.lease());
-    let keys = [&keys.leases, session.processing(), &keys.delayed];
-    let (renewed, held, overdue, due_in): (bool, u64, u64, i64) = redis.run(&BEAT, &keys, &args).await?;
-    Ok(Beat { renewed, held, overdue, due_in: span(due_in) })
+/// Renews a lease, and promises the next heartbeat if others may rely on it.
+pub(crate) async fn beat(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    promise: Option<Duration>,
+    young: Duration,
+) -> Result<Beat, Error> {
+    let args = Args::new()
+        .int(redis.clock().micros_arg())
+        .bytes(session.incarnation())
+        .millis(session.lease())
+        .int(promise.map_or(0, millis))
+        .millis(young);
+    let keys = [&keys.leases, session.processing(), &keys.delayed, &keys.beats, &keys.graves];
+    let (renewed, held, overdue, due_in, silent) = redis.run(&BEAT, &keys, &args).await?;
+    Ok(Beat { renewed, held, overdue, due_in: span(due_in), silent })
 }
 
 /// Takes up to `count` jobs, or `None` if the lease is over.
@@ -257,14 +270,16 @@ pub(crate) struct Overdue {
     pub(crate) young_graves: Vec<String>,
     /// Incarnations that ended the longest ago.
     pub(crate) old_graves: Vec<String>,
+    /// Incarnations whose heartbeat is late.
+    pub(crate) silent: Vec<String>,
 }
 
 /// Names where jobs may be waiting for nobody.
 pub(crate) async fn overdue(redis: &Redis, keys: &Keys, look_back: Duration) -> Result<Overdue, Error> {
     let args = Args::new().int(redis.clock().micros_arg()).int(millis(look_back)).int(NAMES);
-    let (leases, young_graves, old_graves) =
-        redis.run(&OVERDUE, &[&keys.leases, &keys.graves], &args).await?;
-    Ok(Overdue { leases, young_graves, old_graves })
+    let keys = [&keys.leases, &keys.graves, &keys.beats];
+    let (leases, young_graves, old_graves, silent) = redis.run(&OVERDUE, &keys, &args).await?;
+    Ok(Overdue { leases, young_graves, old_graves, silent })
 }
 
 /// Why a lease is ended.
@@ -276,6 +291,8 @@ pub(crate) enum End {
     Fenced,
     /// Its owner leaves, and no job was started.
     Left,
+    /// Its heartbeat is late and its connection closed; counted as a loss.
+    Gone,
 }
 
 impl End {
@@ -284,6 +301,7 @@ impl End {
             Self::Lost => 1,
             Self::Fenced => 2,
             Self::Left => 3,
+            Self::Gone => 4,
         }
     }
 }
@@ -314,7 +332,7 @@ pub(crate) async fn reap(
     end: End,
     limits: Limits,
 ) -> Result<ReapStep, Error> {
-    let processing = keys.processing(incarnation);
+    let (processing, alive) = (keys.processing(incarnation), keys.alive(incarnation));
     let args = Args::new()
         .int(redis.clock().micros_arg())
         .bytes(incarnation)
@@ -323,7 +341,7 @@ pub(crate) async fn reap(
         .millis(GRAVE)
         .int(limits.max_losses.into())
         .int(number(limits.max_dead));
-    let keys = [&keys.leases, &keys.graves, &processing, &keys.pending, &keys.dead];
+    let keys = [&keys.leases, &keys.graves, &processing, &keys.pending, &keys.dead, &keys.beats, &alive];
     let (ended, returned, left, buried) = redis.run(&REAP, &keys, &args).await?;
     Ok(ReapStep { ended, returned, left, buried })
 }
