@@ -169,6 +169,9 @@ pub(super) fn connect(place: &str, deadline: Duration, error: FredError) -> Erro
     }
     let what = match error.kind() {
         FredKind::Timeout => format!("nothing on {place} answered like Redis within {deadline:?}"),
+        // The client gives these as the debug text of an operating system's error.
+        _ if details.contains("ConnectionRefused") => format!("nothing listens on {place}"),
+        FredKind::IO => format!("cannot reach {place}"),
         _ => format!("cannot connect to {place} ({})", safe(details)),
     };
     make(ErrorKind::Connect, what)
