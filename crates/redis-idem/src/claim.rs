@@ -1,11 +1,13 @@
 //! The right and the duty to do the work.
 
+use crate::durable::Kept;
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::record::Record;
 use crate::resend::until_answered;
 use crate::scripts;
 use bytes::Bytes;
-use redis_patterns_core::{Error as RedisError, ErrorKind, Executed, Key, Redis};
+use redis_patterns_core::{BootInstant, Error as RedisError, ErrorKind, Executed, Key, Redis};
 use std::fmt;
 use tokio::task::JoinHandle;
 
@@ -15,8 +17,8 @@ use tokio::task::JoinHandle;
 pub enum Completion {
     /// Stored: every later request with this key replays it.
     Stored,
-    /// The lease was over and another worker took the request over, or the record is gone. The
-    /// outcome was not stored: that worker's will be, or is, the one that counts.
+    /// The lease was over and another worker took the request over, or the record is gone. Nothing
+    /// was stored: that worker's outcome will be, or is, the one that counts.
     Lost,
 }
 
@@ -32,23 +34,24 @@ pub enum Release {
 
 /// The claim on one request, held by this attempt alone until its lease is over.
 ///
-/// End it with [`complete`](Self::complete), or with [`release`](Self::release) if nothing was done.
+/// End it with [`complete`](Self::complete), with [`release`](Self::release) if nothing was done, or
+/// with [`indeterminate`](Self::indeterminate) if nobody knows. Work that may outlast the lease goes
+/// under [`hold_while`](Self::hold_while).
 ///
 /// # Dropped without an end
 ///
-/// Nobody knows then whether the work was done, so nothing is told to Redis: retries are answered
-/// [`InProgress`](crate::Begin::InProgress) until the lease is over, and the next one runs again.
+/// The claim is abandoned, and nothing is told to Redis: retries are answered
+/// [`InProgress`](crate::Begin::InProgress) until the lease is over, and then as
+/// [`OnAbandoned`](crate::OnAbandoned) says.
 pub struct Claim {
-    redis: Redis,
-    key: Key,
-    record: Record,
+    pub(crate) redis: Redis,
+    pub(crate) key: Key,
+    pub(crate) record: Record,
+    /// Before the claim was sent: its lease ends no earlier than this plus the lease.
+    pub(crate) since: BootInstant,
 }
 
 impl Claim {
-    pub(crate) fn new(redis: Redis, key: Key, record: Record) -> Self {
-        Self { redis, key, record }
-    }
-
     /// Which attempt this is, from 1. Above 1, an earlier one died or lost its lease half way:
     /// part of the work may be done. With [`request`](Self::request) it is a fencing number.
     #[must_use]
@@ -63,6 +66,12 @@ impl Claim {
         let name = self.key.as_str();
         // The key is `ns:idem:{hash}`, made in keys.rs.
         name.rsplit('{').next().unwrap_or(name).trim_end_matches('}')
+    }
+
+    /// The fingerprint of the request.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.record.fingerprint
     }
 
     /// Stores the outcome, which every later request with this key will replay.
@@ -83,11 +92,44 @@ impl Claim {
     ///
     /// It is sent again, three times in all: the owner's token makes the second run find the first.
     pub async fn complete(self, outcome: impl Into<Bytes>) -> Result<Completion, Error> {
-        let outcome = outcome.into();
-        let redis = self.redis.clone();
-        let stored = redis.detach(async move {
-            until_answered(|| scripts::complete(&self.redis, &self.key, &self.record, outcome.clone())).await
-        });
+        let done = self.record.done(outcome.into());
+        self.end(done).await
+    }
+
+    /// Records that the work ended and nobody knows what it did, such as after a call further down
+    /// that was not answered. Later requests with this key are answered
+    /// [`InDoubt`](crate::Begin::InDoubt) until somebody
+    /// [resolves](crate::Idempotency::resolve) it; none runs by itself.
+    ///
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]. If the claim still stands, it is abandoned with its lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once polled, it runs to its end although the future is dropped.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It is sent again, three times in all: the owner's token makes the second run find the first.
+    pub async fn indeterminate(self) -> Result<Completion, Error> {
+        let in_doubt = self.record.in_doubt();
+        self.end(in_doubt).await
+    }
+
+    /// Stores what a durable store knows of the request.
+    pub(crate) async fn complete_as(self, kept: Kept) -> Result<Completion, Error> {
+        let done = Record { fingerprint: kept.fingerprint, ..self.record.done(kept.outcome) };
+        self.end(done).await
+    }
+
+    async fn end(self, ended: Record) -> Result<Completion, Error> {
+        let (redis, key) = (self.redis.clone(), self.key);
+        let stored = self
+            .redis
+            .detach(async move { until_answered(|| scripts::complete(&redis, &key, &ended)).await });
         Ok(if joined(stored, "idem/complete").await? { Completion::Stored } else { Completion::Lost })
     }
 
@@ -116,6 +158,30 @@ impl Claim {
             until_answered(|| scripts::release(&self.redis, &self.key, &self.record)).await
         });
         Ok(if joined(released, "idem/release").await? { Release::Released } else { Release::Lost })
+    }
+
+    /// Gives the request up at once instead of when the lease is over, for work that failed half
+    /// way: the next request with this key is answered as [`OnAbandoned`](crate::OnAbandoned) says.
+    ///
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]. If the claim still stands, it is abandoned with its lease.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once polled, it runs to its end although the future is dropped.
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Self::release`].
+    pub async fn abandon(self) -> Result<Release, Error> {
+        let redis = self.redis.clone();
+        let abandoned = redis.detach(async move {
+            until_answered(|| scripts::abandon(&self.redis, &self.key, &self.record)).await
+        });
+        Ok(if joined(abandoned, "idem/abandon").await? { Release::Released } else { Release::Lost })
     }
 }
 

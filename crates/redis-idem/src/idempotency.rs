@@ -1,22 +1,34 @@
 //! The handle that a service holds.
 
+use crate::ask::Asked;
 use crate::begin::Begin;
-use crate::claim::Claim;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
-use crate::record::{Owner, Record, State};
-use crate::resend::until_answered;
+use crate::record::State;
 use crate::scope::Scope;
-use crate::scripts::Takeover;
 use crate::{keys, scripts};
-use redis_patterns_core::{Key, Redis};
-use std::time::Duration;
+use bytes::Bytes;
+use redis_patterns_core::Redis;
 
-/// How often a record may vanish or change hands under one call before the caller is sent away.
-const ROUNDS: u32 = 3;
-/// The wait for a caller who was sent away: the record changes hands faster than it can be read.
-const CONTENDED: Duration = Duration::from_secs(1);
+/// How a request in doubt is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Nothing was done: the next request with this key runs.
+    Rerun,
+    /// It was done, with this outcome, which is replayed from now on.
+    Done(Bytes),
+}
+
+/// Whether a request was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the request may not be in doubt"]
+pub enum Resolved {
+    /// It was in doubt and is settled.
+    Settled,
+    /// It was not in doubt, or no longer; nothing was changed.
+    NotInDoubt,
+}
 
 /// Requests that take effect once, however often they are sent; cheap to clone.
 ///
@@ -41,7 +53,7 @@ const CONTENDED: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Idempotency {
-    redis: Redis,
+    pub(crate) redis: Redis,
     options: Options,
 }
 
@@ -79,7 +91,7 @@ impl Idempotency {
     ///
     /// # Errors
     ///
-    /// [`Error::Key`] for a scope, operation or key out of its range. [`Error::Redis`] if Redis
+    /// [`Error::Scope`] or [`Error::Key`] for what is out of its range. [`Error::Redis`] if Redis
     /// could not answer, or holds a record that this version cannot read. In no case was the
     /// request claimed for good.
     ///
@@ -99,75 +111,40 @@ impl Idempotency {
         fingerprint: Fingerprint,
     ) -> Result<Begin, Error> {
         let key = keys::record(self.redis.namespace(), scope, operation, key.as_ref())?;
-        let claim = Record::claim(Owner::random()?, fingerprint, 1, &self.options);
-        let mut asked = Asked { redis: &self.redis, key: &key, claim, delivered: false };
-        let begin = asked.claim_or_judge().await?;
-        asked.delivered = true;
-        Ok(begin)
-    }
-}
-
-/// One call on its way. If nobody will receive its answer (it failed, or its future was dropped),
-/// it gives back the claim that the server may have granted.
-struct Asked<'a> {
-    redis: &'a Redis,
-    key: &'a Key,
-    claim: Record,
-    delivered: bool,
-}
-
-impl Asked<'_> {
-    async fn claim_or_judge(&mut self) -> Result<Begin, Error> {
-        let mut there = self.claim().await?;
-        let mut rounds = 0;
-        loop {
-            let Some(seen) = there else { return Ok(self.started()) };
-            if seen.owner == self.claim.owner {
-                return Ok(self.started());
-            }
-            if seen.fingerprint != self.claim.fingerprint {
-                return Ok(Begin::Mismatch);
-            }
-            if seen.state == State::Done {
-                return Ok(Begin::Replay(seen.outcome));
-            }
-            if rounds == ROUNDS {
-                return Ok(Begin::InProgress { retry_after: CONTENDED });
-            }
-            rounds += 1;
-            there = match self.take_over(&seen).await? {
-                Takeover::Taken => return Ok(self.started()),
-                Takeover::Alive(left) => return Ok(Begin::InProgress { retry_after: left }),
-                Takeover::Changed(record) => Some(record),
-                Takeover::Gone => self.claim().await?,
-            };
-        }
+        Asked::new(&self.redis, &key, fingerprint, &self.options)?.answer().await
     }
 
-    async fn claim(&mut self) -> Result<Option<Record>, Error> {
-        self.claim.attempt = 1;
-        Ok(until_answered(|| scripts::claim(self.redis, self.key, &self.claim)).await?)
-    }
-
-    async fn take_over(&mut self, seen: &Record) -> Result<Takeover, Error> {
-        self.claim.attempt = seen.attempt.saturating_add(1);
-        Ok(until_answered(|| scripts::takeover(self.redis, self.key, seen, &self.claim)).await?)
-    }
-
-    fn started(&self) -> Begin {
-        Begin::Started(Claim::new(self.redis.clone(), self.key.clone(), self.claim.clone()))
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if self.delivered {
-            return;
-        }
-        let (redis, key, claim) = (self.redis.clone(), self.key.clone(), self.claim.clone());
-        self.redis.detach(async move {
-            // Best effort: what fails here ends with the lease.
-            let _ = scripts::release(&redis, &key, &claim).await;
-        });
+    /// Settles a request that is [in doubt](Begin::InDoubt), for an operator or a reconciliation
+    /// job that has found out what was done. Two round trips.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the request may be settled.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The request may be settled. Asking again answers [`Resolved::NotInDoubt`] then.
+    pub async fn resolve(
+        &self,
+        scope: &Scope,
+        operation: &str,
+        key: impl AsRef<[u8]>,
+        resolution: Resolution,
+    ) -> Result<Resolved, Error> {
+        let key = keys::record(self.redis.namespace(), scope, operation, key.as_ref())?;
+        let Some(seen) = scripts::read(&self.redis, &key).await?.filter(|seen| seen.state == State::InDoubt)
+        else {
+            return Ok(Resolved::NotInDoubt);
+        };
+        let settled = match resolution {
+            Resolution::Rerun => seen.abandoned(),
+            Resolution::Done(outcome) => seen.done(outcome),
+        };
+        let replaced = scripts::resolve(&self.redis, &key, &seen, &settled).await?;
+        Ok(if replaced { Resolved::Settled } else { Resolved::NotInDoubt })
     }
 }

@@ -21,10 +21,10 @@ pub(crate) fn record(
 ) -> Result<Key, Error> {
     let (kind, id) = scope.fields();
     if id.is_empty() && *scope != Scope::Global {
-        return Err(Error::Key("the id of a scope has at least one byte; an empty one would be shared"));
+        return Err(Error::Scope("the id of a scope has at least one byte; an empty one would be shared"));
     }
     if operation.is_empty() || operation.len() > LONGEST_OPERATION {
-        return Err(Error::Key("the name of an operation has 1 to 1,024 bytes"));
+        return Err(Error::Scope("the name of an operation has 1 to 1,024 bytes"));
     }
     if key.is_empty() || key.len() > LONGEST_KEY {
         return Err(Error::Key("an idempotency key has 1 to 255 bytes"));

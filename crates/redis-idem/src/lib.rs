@@ -1,24 +1,37 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod abandoned;
+mod ask;
 mod begin;
 mod claim;
+mod durable;
 mod error;
 mod fingerprint;
+mod hold;
+#[cfg(feature = "tower")]
+pub mod http;
 mod idempotency;
 mod keys;
 mod options;
 mod record;
 mod resend;
+mod run;
 mod scope;
 mod scripts;
+#[cfg(feature = "sqlx")]
+pub mod sql;
 
+pub use abandoned::{Judge, OnAbandoned, Verdict};
 pub use begin::Begin;
 pub use claim::{Claim, Completion, Release};
+pub use durable::{DurableStore, Kept};
 pub use error::Error;
 pub use fingerprint::Fingerprint;
-pub use idempotency::Idempotency;
+pub use hold::{Heartbeat, Loss};
+pub use idempotency::{Idempotency, Resolution, Resolved};
 pub use options::Options;
 /// The handle and the names that the calls above take.
 pub use redis_patterns_core::{Namespace, Redis};
+pub use run::{Attempt, Ending, Run};
 pub use scope::Scope;

@@ -1,6 +1,10 @@
 //! How long records live and how long a worker is believed alive.
 
+use crate::abandoned::OnAbandoned;
+use crate::durable::DurableStore;
 use crate::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Past this a script would lose digits (a Lua number keeps 53 bits).
@@ -15,37 +19,72 @@ const LARGEST_MS: u128 = 1 << 53;
 /// let options = Options::new().retention(Duration::from_secs(3_600)).lease(Duration::from_secs(10));
 /// assert_eq!(options.lease_of_claim(), Duration::from_secs(10));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Options {
     retention: Duration,
     lease: Duration,
+    on_abandoned: OnAbandoned,
+    durable: Option<Arc<dyn DurableStore>>,
 }
 
 impl Options {
-    /// The defaults: records are kept for 24 h, a claim is believed alive for 30 s.
+    /// The defaults: records are kept for 24 h, a claim is believed alive for 30 s, an abandoned
+    /// request runs again.
     #[must_use]
     pub const fn new() -> Self {
-        Self { retention: Duration::from_secs(24 * 3_600), lease: Duration::from_secs(30) }
+        Self {
+            retention: Duration::from_secs(24 * 3_600),
+            lease: Duration::from_secs(30),
+            on_abandoned: OnAbandoned::Rerun,
+            durable: None,
+        }
     }
 
     /// How long a record is kept after its last change; 24 h unless set, the time within which
     /// public interfaces let a client retry. A request that comes later runs again.
     #[must_use]
-    pub const fn retention(mut self, retention: Duration) -> Self {
+    pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// How long a claim is believed alive; 30 s unless set, more than a request takes.
+    /// How long a claim is believed alive after the last sign of life; 30 s unless set, more than a
+    /// request takes. Work under [`Claim::hold_while`](crate::Claim::hold_while) or
+    /// [`Idempotency::run`](crate::Idempotency::run) gives signs of life and may take longer.
     ///
     /// # Too short is worse than too long
     ///
     /// A claim whose lease is over can be taken over, and the work then runs a second time while
     /// the first may still be at it. A longer lease only makes retries after a crash wait longer.
     #[must_use]
-    pub const fn lease(mut self, lease: Duration) -> Self {
+    pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
+    }
+
+    /// What to do with a request whose worker is gone; it runs again unless set.
+    #[must_use]
+    pub fn on_abandoned(mut self, on_abandoned: OnAbandoned) -> Self {
+        self.on_abandoned = on_abandoned;
+        self
+    }
+
+    /// Asks `store` before any request runs, for the price of one query each; nobody is asked
+    /// unless set. Redis then answers what it remembers, and the store what Redis forgot.
+    #[must_use]
+    pub fn durable(mut self, store: Arc<dyn DurableStore>) -> Self {
+        self.durable = Some(store);
+        self
+    }
+
+    pub(crate) fn store(&self) -> Option<&dyn DurableStore> {
+        self.durable.as_deref()
+    }
+
+    /// What is done with a request whose worker is gone.
+    #[must_use]
+    pub const fn abandoned(&self) -> &OnAbandoned {
+        &self.on_abandoned
     }
 
     /// How long a record is kept after its last change.
@@ -77,5 +116,16 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("retention", &self.retention)
+            .field("lease", &self.lease)
+            .field("on_abandoned", &self.on_abandoned)
+            .field("durable", &self.durable.is_some())
+            .finish()
     }
 }

@@ -37,6 +37,8 @@ impl fmt::Debug for Owner {
 pub(crate) enum State {
     /// Claimed; the outcome is not known.
     Pending,
+    /// Claimed and given up; nobody knows what was done. The work does not run again by itself.
+    InDoubt,
     /// Done; the record holds the outcome.
     Done,
 }
@@ -45,12 +47,13 @@ impl State {
     fn to_byte(self) -> u8 {
         match self {
             Self::Pending => b'P',
+            Self::InDoubt => b'I',
             Self::Done => b'D',
         }
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Pending, Self::Done].into_iter().find(|state| state.to_byte() == byte)
+        [Self::Pending, Self::InDoubt, Self::Done].into_iter().find(|state| state.to_byte() == byte)
     }
 }
 
@@ -83,6 +86,16 @@ impl Record {
     /// The same request, done.
     pub(crate) fn done(&self, outcome: Bytes) -> Self {
         Self { state: State::Done, outcome, ..self.clone() }
+    }
+
+    /// The same request, its outcome unknown.
+    pub(crate) fn in_doubt(&self) -> Self {
+        Self { state: State::InDoubt, ..self.clone() }
+    }
+
+    /// The same request, to be run again by whoever asks next.
+    pub(crate) fn abandoned(&self) -> Self {
+        Self { state: State::Pending, outcome: Bytes::new(), ..self.clone() }
     }
 
     /// State and owner as they stand in the packed record: what scripts compare.

@@ -10,6 +10,8 @@ use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
 
 static COMPLETE: Script = Script::new("complete", include_str!("../src/scripts/complete.lua"));
+static HEARTBEAT: Script = Script::new("heartbeat", include_str!("../src/scripts/heartbeat.lua"));
+static RESOLVE: Script = Script::new("resolve", include_str!("../src/scripts/resolve.lua"));
 static RELEASE: Script = Script::new("release", include_str!("../src/scripts/release.lua"));
 static TAKEOVER: Script = Script::new("takeover", include_str!("../src/scripts/takeover.lua"));
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
@@ -40,7 +42,7 @@ on_every_topology! {
     async fn complete_stores_once(t: TestRedis) {
         let key = t.redis.namespace().key("idem", &Tag::of("r"));
         plant(&t.redis, &key, &packed(b'P', 1, 1, b""), 1_000_000).await;
-        let args = Args::new().bytes(mark(b'P', 1)).bytes(packed(b'D', 1, 1, b"paid")).int(DAY_MS);
+        let args = Args::new().bytes(packed(b'D', 1, 1, b"paid")).int(DAY_MS);
         assert_eq!(run(&t.redis, &COMPLETE, &key, &args).await, reply(1, None));
         let after_first = dump(&t.redis, &key).await;
         assert_eq!(after_first.0.as_deref(), Some(&packed(b'D', 1, 1, b"paid")[..]));
@@ -50,7 +52,7 @@ on_every_topology! {
 
     async fn complete_touches_nothing_of_another_owner(t: TestRedis) {
         let key = t.redis.namespace().key("idem", &Tag::of("r"));
-        let args = Args::new().bytes(mark(b'P', 1)).bytes(packed(b'D', 1, 1, b"late")).int(DAY_MS);
+        let args = Args::new().bytes(packed(b'D', 1, 1, b"late")).int(DAY_MS);
         for there in [packed(b'P', 2, 2, b""), packed(b'D', 2, 2, b"paid"), b"short".to_vec()] {
             plant(&t.redis, &key, &there, 1_000_000).await;
             let before = dump(&t.redis, &key).await;
@@ -60,6 +62,50 @@ on_every_topology! {
         t.redis.command::<()>("DEL", &[&key], &Args::new()).await.unwrap();
         assert_eq!(run(&t.redis, &COMPLETE, &key, &args).await, reply(0, None));
         assert_eq!(dump(&t.redis, &key).await, (None, -2), "a record that is gone is not made anew");
+    }
+
+    async fn a_doubt_is_stored_once_and_a_late_outcome_settles_it(t: TestRedis) {
+        let key = t.redis.namespace().key("idem", &Tag::of("r"));
+        plant(&t.redis, &key, &packed(b'P', 1, 1, b""), 1_000_000).await;
+        let doubt = Args::new().bytes(packed(b'I', 1, 1, b"")).int(DAY_MS);
+        assert_eq!(run(&t.redis, &COMPLETE, &key, &doubt).await, reply(1, None));
+        let after_first = dump(&t.redis, &key).await;
+        assert_eq!(run(&t.redis, &COMPLETE, &key, &doubt).await, reply(2, None));
+        assert_eq!(dump(&t.redis, &key).await, after_first);
+        let done = Args::new().bytes(packed(b'D', 1, 1, b"paid")).int(DAY_MS);
+        assert_eq!(run(&t.redis, &COMPLETE, &key, &done).await, reply(1, None));
+        assert_eq!(run(&t.redis, &COMPLETE, &key, &doubt).await, reply(2, None), "an outcome is final");
+        assert_eq!(dump(&t.redis, &key).await.0.as_deref(), Some(&packed(b'D', 1, 1, b"paid")[..]));
+    }
+
+    async fn a_heartbeat_renews_its_own_claim_and_no_other(t: TestRedis) {
+        let key = t.redis.namespace().key("idem", &Tag::of("r"));
+        let args = Args::new().bytes(mark(b'P', 1)).int(DAY_MS);
+        assert_eq!(run(&t.redis, &HEARTBEAT, &key, &args).await, reply(0, None));
+        assert_eq!(dump(&t.redis, &key).await, (None, -2));
+        plant(&t.redis, &key, &packed(b'P', 1, 1, b""), 1_000_000).await;
+        for _ in 0..2 {
+            assert_eq!(run(&t.redis, &HEARTBEAT, &key, &args).await, reply(1, None));
+            assert_eq!(dump(&t.redis, &key).await.0.as_deref(), Some(&packed(b'P', 1, 1, b"")[..]));
+            assert!(t.ttl_ms(key.as_str()).await > DAY_MS - 60_000);
+        }
+        for there in [packed(b'P', 2, 2, b""), packed(b'D', 1, 1, b"x"), packed(b'I', 1, 1, b"")] {
+            plant(&t.redis, &key, &there, 1_000_000).await;
+            let before = dump(&t.redis, &key).await;
+            assert_eq!(run(&t.redis, &HEARTBEAT, &key, &args).await, reply(0, None));
+            assert_eq!(dump(&t.redis, &key).await, before);
+        }
+    }
+
+    async fn resolve_replaces_what_was_seen_once(t: TestRedis) {
+        let key = t.redis.namespace().key("idem", &Tag::of("r"));
+        let args = Args::new().bytes(mark(b'I', 1)).bytes(packed(b'D', 1, 1, b"found")).int(DAY_MS);
+        assert_eq!(run(&t.redis, &RESOLVE, &key, &args).await, reply(0, None));
+        plant(&t.redis, &key, &packed(b'I', 1, 1, b""), 1_000_000).await;
+        assert_eq!(run(&t.redis, &RESOLVE, &key, &args).await, reply(1, None));
+        let after_first = dump(&t.redis, &key).await;
+        assert_eq!(run(&t.redis, &RESOLVE, &key, &args).await, reply(0, None));
+        assert_eq!(dump(&t.redis, &key).await, after_first);
     }
 
     async fn release_forgets_once(t: TestRedis) {

@@ -4,10 +4,11 @@
 -- KEYS[1] record          packed, see record.rs; bytes 3 to 19 are its state and owner
 -- ARGV[1] seen            state and owner that the caller saw
 -- ARGV[2] lease_over_ms   the lease is over once the TTL is at most this: retention less lease
--- ARGV[3] claim           the packed record of the caller's own claim
--- ARGV[4] retention_ms    retention of the caller's claim, 1 to 2^53
+-- ARGV[3] successor       the packed record to put there: the caller's own claim, or the one that was
+--                         seen, marked as in doubt
+-- ARGV[4] retention_ms    how long the successor is kept, 1 to 2^53
 -- returns  {1 taken over, 0} | {2 alive, ms left of its lease} | {3 another record, the record} | {4 no record, 0}
--- replay   a second run answers {3, the caller's own claim} and writes nothing
+-- replay   a second run answers {3, the successor} and writes nothing
 local current = redis.call('GET', KEYS[1])
 if not current then return {4, 0} end
 if string.sub(current, 4, 20) ~= ARGV[1] then return {3, current} end

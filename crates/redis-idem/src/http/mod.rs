@@ -1,0 +1,37 @@
+//! HTTP to the letter of the IETF draft "The Idempotency-Key HTTP Header Field" (revision 07), as a
+//! tower layer for axum and others (feature `tower`).
+//!
+//! | case | answer |
+//! |---|---|
+//! | another method than those set (POST and PATCH) | the handler's, unclaimed |
+//! | no key | 400, or the handler's, unclaimed ([`MissingKey`]) |
+//! | a key that is malformed, empty, over 255 bytes, or sent twice | 400 |
+//! | a body over the limit | 413 |
+//! | the first of its key | the handler's |
+//! | the same again, done | status, body and safe headers of the first, and `Idempotent-Replayed: true` |
+//! | the same again, under way | 409 and `Retry-After` |
+//! | the same again, in doubt | 409 |
+//! | another request under the same key, done or under way | 422 |
+//! | Redis cannot be asked | 503 and `Retry-After`, or the handler's, unclaimed ([`WhenDown`]) |
+//!
+//! Answers of the layer itself are `application/problem+json` (RFC 9457).
+//!
+//! # Where to put it
+//!
+//! Inside authentication, validation and rate limits, whose answers must not be kept, and inside
+//! compression, which hides how long a response is. The scope comes from the authenticated caller.
+//!
+//! # What is kept of a response
+//!
+//! The status, the body up to a limit, and headers of a list that holds no cookie and no
+//! credential. A longer body, or one of unknown length, reaches the first caller and is not kept:
+//! a retry is told that the request was done (409). See [`Keep`] for which statuses are kept.
+
+mod key;
+mod layer;
+mod problem;
+mod service;
+mod stored;
+
+pub use layer::{IdempotencyLayer, Keep, MissingKey, WhenDown};
+pub use service::IdempotencyService;

@@ -1,0 +1,393 @@
+//! Every row of the table in the docs of `redis_idem::http`, through axum, and what the draft's users
+//! got wrong: cookies replayed, envelope errors kept, handlers cut short.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Path;
+use axum::http::header::{CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use axum::routing::any;
+use common::{end_lease, key_of};
+use redis_idem::http::{IdempotencyLayer, Keep, MissingKey, WhenDown};
+use redis_idem::{Attempt, Idempotency, OnAbandoned, Options, Scope};
+use redis_patterns_core::Args;
+use redis_patterns_testkit::faults::Proxy;
+use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::on_every_topology;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+const PROBLEMS: &str = "https://example.com/idempotency";
+
+/// A service that counts its runs, and the gate that `POST /slow` waits at.
+struct Service {
+    app: Router,
+    runs: Arc<AtomicU32>,
+    gate: Arc<Semaphore>,
+    attempts: Arc<std::sync::Mutex<Vec<(u32, String)>>>,
+}
+
+impl Service {
+    fn new(layer: IdempotencyLayer) -> Self {
+        let (runs, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
+        let attempts = Arc::<std::sync::Mutex<Vec<_>>>::default();
+        let (counted, waited, noted) = (runs.clone(), gate.clone(), attempts.clone());
+        let handler = move |path: Path<String>, attempt: Option<axum::Extension<Attempt>>| {
+            let run = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            if let Some(attempt) = attempt {
+                noted.lock().unwrap().push((attempt.number, attempt.request.clone()));
+            }
+            let gate = waited.clone();
+            async move {
+                if path.as_str() == "slow" {
+                    gate.acquire().await.unwrap().forget();
+                }
+                respond(&path, run)
+            }
+        };
+        Self { app: Router::new().route("/{kind}", any(handler)).layer(layer), runs, gate, attempts }
+    }
+
+    fn of(t: &TestRedis) -> Self {
+        Self::new(layer(&Idempotency::new(t.redis.clone())))
+    }
+
+    fn runs(&self) -> u32 {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.app.clone().oneshot(request).await.unwrap()).await
+    }
+
+    async fn post(&self, path: &str, key: &str, body: &'static str) -> Answer {
+        self.send(post(path, key, body)).await
+    }
+}
+
+/// What the handler answers on each path.
+fn respond(kind: &str, run: u32) -> Response<Body> {
+    let response = Response::builder().header(SET_COOKIE, "id=secret").header("x-run", run.to_string());
+    match kind {
+        "created" => response.status(201).header(LOCATION, "/thing/1").header(CONTENT_TYPE, "text/plain"),
+        "invalid" => response.status(400),
+        "busy" => response.status(429),
+        "broken" => response.status(500),
+        _ => response,
+    }
+    .body(match kind {
+        "large" => Body::from(vec![b'x'; 2_000]),
+        "stream" => Body::new(http_body_util::StreamBody::new(Once(Some(format!("run {run}"))))),
+        _ => Body::from(format!("run {run}")),
+    })
+    .unwrap()
+}
+
+/// A body of one frame whose length nobody knows before.
+struct Once(Option<String>);
+
+impl futures_core::Stream for Once {
+    type Item = Result<http_body::Frame<axum::body::Bytes>, std::convert::Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text.into()))))
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    async fn of(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Self { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.headers.get(name.into()).map(|value| value.to_str().unwrap())
+    }
+
+    fn is_replay(&self) -> bool {
+        self.header(HeaderName::from_static("idempotent-replayed")) == Some("true")
+    }
+
+    /// It is a problem of the layer's own, in the form that RFC 9457 gives.
+    fn is_problem(&self, status: u16, fragment: &str) -> bool {
+        self.status == status
+            && self.header(CONTENT_TYPE) == Some("application/problem+json")
+            && self.header(LINK)
+                == Some("<https://example.com/idempotency>; rel=\"describedby\"; type=\"text/html\"")
+            && self.body.starts_with(&format!("{{\"type\":\"{PROBLEMS}#{fragment}\",\"title\":\""))
+            && self.body.ends_with(&format!("\",\"status\":{status}}}"))
+    }
+}
+
+fn layer(requests: &Idempotency) -> IdempotencyLayer {
+    let scope = |request: &http::request::Parts| {
+        request.headers.get("x-user").map_or(Scope::tenant("acme"), Scope::principal)
+    };
+    IdempotencyLayer::new(requests.clone(), scope).problems_at(PROBLEMS).unwrap()
+}
+
+fn post(path: &str, key: &str, body: &'static str) -> Request<Body> {
+    Request::post(path).header("idempotency-key", key).body(Body::from(body)).unwrap()
+}
+
+fn runs(answer: &Answer, number: u32) {
+    assert_eq!((answer.status.is_success(), answer.body.as_str()), (true, &*format!("run {number}")));
+}
+
+on_every_topology! {
+    async fn the_first_runs_and_the_same_again_is_replayed(t: TestRedis) {
+        let service = Service::of(&t);
+        let first = service.post("/created", "k", "10").await;
+        assert_eq!((first.status.as_u16(), first.body.as_str(), first.is_replay()), (201, "run 1", false));
+        assert_eq!(first.header(SET_COOKIE), Some("id=secret"));
+        for _ in 0..2 {
+            let again = service.post("/created", "\"k\"", "10").await;
+            assert_eq!((again.status.as_u16(), again.body.as_str(), again.is_replay()), (201, "run 1", true));
+            assert_eq!((again.header(LOCATION), again.header(CONTENT_TYPE)), (Some("/thing/1"), Some("text/plain")));
+            assert_eq!(again.header(SET_COOKIE), None, "a cookie was replayed");
+            assert_eq!(again.header(HeaderName::from_static("x-run")), None, "a header that is not listed");
+        }
+        assert_eq!(service.runs(), 1);
+    }
+
+    async fn the_handler_is_told_which_attempt_it_is(t: TestRedis) {
+        let service = Service::of(&t);
+        assert_eq!(service.post("/broken", "k", "").await.status, 500);
+        assert_eq!(service.post("/broken", "k", "").await.status, 500);
+        let attempts = service.attempts.lock().unwrap().clone();
+        assert_eq!(attempts.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((attempts[0].1.len(), &attempts[0].1), (64, &attempts[1].1));
+    }
+
+    async fn a_key_that_is_missing_or_malformed_is_refused(t: TestRedis) {
+        let service = Service::of(&t);
+        let none = service.send(Request::post("/x").body(Body::empty()).unwrap()).await;
+        assert!(none.is_problem(400, "missing") && none.body.contains("Idempotency-Key is missing"), "{}", none.body);
+        for bad in ["", "\"", "a b", "a,b", &"k".repeat(256)] {
+            assert!(service.post("/x", bad, "").await.is_problem(400, "malformed"), "{bad:?}");
+        }
+        let mut twice = post("/x", "k", "");
+        twice.headers_mut().append("idempotency-key", "k".parse().unwrap());
+        assert!(service.send(twice).await.is_problem(400, "malformed"));
+        assert_eq!((service.runs(), t.keys().await.len()), (0, 0));
+    }
+
+    async fn while_the_first_runs_the_same_is_told_to_wait_and_another_is_refused(t: TestRedis) {
+        let service = Service::of(&t);
+        let running = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        until(|| service.runs() == 1).await;
+        let busy = service.post("/slow", "k", "10").await;
+        assert!(busy.is_problem(409, "outstanding"), "{} {}", busy.status, busy.body);
+        assert!(busy.body.contains("A request is outstanding for this Idempotency-Key"));
+        assert!((1..=30).contains(&busy.header(RETRY_AFTER).unwrap().parse::<u64>().unwrap()));
+        assert!(service.post("/slow", "k", "20").await.is_problem(422, "reused"));
+        service.gate.add_permits(1);
+        runs(&Answer::of(running.await.unwrap().unwrap()).await, 1);
+        runs(&service.post("/slow", "k", "10").await, 1);
+        assert_eq!(service.runs(), 1);
+    }
+
+    async fn another_request_under_the_same_key_is_refused(t: TestRedis) {
+        let service = Service::of(&t);
+        runs(&service.post("/x?a=1", "k", "10").await, 1);
+        let with_type = |kind: &'static str| {
+            let mut request = post("/x?a=1", "k", "10");
+            request.headers_mut().insert(CONTENT_TYPE, kind.parse().unwrap());
+            request
+        };
+        let mut patch = post("/x?a=1", "k", "10");
+        *patch.method_mut() = Method::PATCH;
+        let others = [post("/x?a=1", "k", "20"), post("/x?a=2", "k", "10"), post("/x", "k", "10"), post("/y?a=1", "k", "10"), with_type("text/plain"), patch];
+        for other in others {
+            let described = format!("{} {}", other.method(), other.uri());
+            let answer = service.send(other).await;
+            assert!(answer.is_problem(422, "reused"), "{described}: {}", answer.body);
+            assert!(answer.body.contains("Idempotency-Key is already used"));
+        }
+        assert_eq!(service.runs(), 1);
+    }
+
+    async fn other_methods_pass_unclaimed(t: TestRedis) {
+        let service = Service::of(&t);
+        for (number, method) in [Method::GET, Method::GET, Method::PUT, Method::DELETE].into_iter().enumerate() {
+            let request = Request::builder().method(method).uri("/x").header("idempotency-key", "k");
+            runs(&service.send(request.body(Body::empty()).unwrap()).await, u32::try_from(number).unwrap() + 1);
+        }
+        assert_eq!(t.keys().await, Vec::<String>::new());
+        let deleting = Service::new(layer(&Idempotency::new(t.redis.clone())).methods([Method::DELETE]));
+        for _ in 0..2 {
+            let request = Request::delete("/x").header("idempotency-key", "k").body(Body::empty()).unwrap();
+            runs(&deleting.send(request).await, 1);
+        }
+    }
+
+    async fn callers_do_not_see_each_others_responses(t: TestRedis) {
+        let service = Service::of(&t);
+        for (number, user) in ["ann", "bob"].into_iter().enumerate() {
+            for _ in 0..2 {
+                let mut request = post("/x", "k", "10");
+                request.headers_mut().insert("x-user", user.parse().unwrap());
+                runs(&service.send(request).await, u32::try_from(number).unwrap() + 1);
+            }
+        }
+        // A scope without an id is a bug of the service, and nothing runs.
+        let mut nobody = post("/x", "k", "10");
+        nobody.headers_mut().insert("x-user", "".parse().unwrap());
+        assert!(service.send(nobody).await.is_problem(500, "internal"));
+        assert_eq!(service.runs(), 2);
+    }
+
+    async fn what_is_kept_depends_on_the_status(t: TestRedis) {
+        let service = Service::of(&t);
+        for (path, second_runs) in [("/invalid", false), ("/busy", true), ("/broken", true)] {
+            let before = service.runs();
+            let first = service.post(path, path.trim_start_matches('/'), "").await;
+            let second = service.post(path, path.trim_start_matches('/'), "").await;
+            assert_eq!(first.status, second.status);
+            assert_eq!((service.runs() - before == 2, second.is_replay()), (second_runs, !second_runs), "{path}");
+        }
+        let all = Service::new(layer(&Idempotency::new(t.redis.clone())).keep(|_| Keep::Store));
+        assert_eq!(all.post("/broken", "all", "").await.status, 500);
+        assert!(all.post("/broken", "all", "").await.is_replay());
+    }
+
+    async fn a_failure_half_way_is_in_doubt_if_told_so(t: TestRedis) {
+        let options = Options::new().on_abandoned(OnAbandoned::InDoubt);
+        let service = Service::new(layer(&Idempotency::with_options(t.redis.clone(), options).unwrap()));
+        assert_eq!(service.post("/broken", "k", "").await.status, 500);
+        let second = service.post("/broken", "k", "").await;
+        assert!(second.is_problem(409, "in-doubt"), "{}", second.body);
+        assert_eq!(second.header(RETRY_AFTER), None);
+        assert_eq!(service.runs(), 1);
+    }
+
+    async fn long_and_endless_responses_reach_the_first_and_are_not_kept(t: TestRedis) {
+        let service = Service::new(layer(&Idempotency::new(t.redis.clone())).largest_response(1_000));
+        assert_eq!(service.post("/large", "a", "").await.body.len(), 2_000);
+        runs(&service.post("/stream", "b", "").await, 2);
+        for (path, key) in [("/large", "a"), ("/stream", "b")] {
+            assert!(service.post(path, key, "").await.is_problem(409, "not-kept"));
+        }
+        assert_eq!(service.runs(), 2);
+    }
+
+    async fn a_request_over_the_limit_is_refused(t: TestRedis) {
+        let service = Service::new(layer(&Idempotency::new(t.redis.clone())).largest_request(4));
+        assert!(service.post("/x", "k", "12345").await.is_problem(413, "too-large"));
+        runs(&service.post("/x", "k", "1234").await, 1);
+    }
+
+    async fn a_missing_key_may_be_allowed(t: TestRedis) {
+        let service = Service::new(layer(&Idempotency::new(t.redis.clone())).missing_key(MissingKey::RunUnclaimed));
+        for number in 1..=2 {
+            runs(&service.send(Request::post("/x").body(Body::empty()).unwrap()).await, number);
+        }
+        assert!(service.post("/x", "a b", "").await.is_problem(400, "malformed"));
+    }
+
+    /// The request's future is dropped when the client goes away; the handler is not.
+    async fn a_client_that_goes_away_does_not_cut_the_work_short(t: TestRedis) {
+        let service = Service::of(&t);
+        let running = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        until(|| service.runs() == 1).await;
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        service.gate.add_permits(1);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !service.post("/slow", "k", "10").await.is_replay() {
+            assert!(std::time::Instant::now() < deadline, "the response was not kept");
+        }
+        assert_eq!(service.runs(), 1);
+    }
+
+    async fn a_handler_that_was_taken_over_answers_its_own_client_and_keeps_nothing(t: TestRedis) {
+        let service = Service::of(&t);
+        let running = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        until(|| service.runs() == 1).await;
+        let request = service.attempts.lock().unwrap()[0].1.clone();
+        end_lease(&t.redis, &request).await;
+        service.gate.add_permits(2);
+        let second = service.post("/slow", "k", "10").await;
+        let first = Answer::of(running.await.unwrap().unwrap()).await;
+        // Both may hold the gate's permit first; each runs once, and one of them is kept for good.
+        assert!(first.status.is_success());
+        assert!(second.status.is_success() || second.is_problem(409, "outstanding"));
+        let kept = service.post("/slow", "k", "10").await;
+        assert!(kept.is_replay() && service.runs() <= 2);
+        assert!([&first.body, &second.body].contains(&&kept.body));
+    }
+
+    async fn bytes_that_are_no_response_are_answered_500_and_nothing_runs(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        let service = Service::new(layer(&requests));
+        runs(&service.post("/x", "k", "10").await, 1);
+        let request = service.attempts.lock().unwrap()[0].1.clone();
+        let key = key_of(&t.redis, &request);
+        let stored: bytes::Bytes = t.redis.command("GET", &[&key], &Args::new()).await.unwrap();
+        let mut broken = stored.to_vec();
+        broken[72] = 9;
+        let args = Args::new().bytes(&broken).word("PX").int(60_000);
+        t.redis.command::<()>("SET", &[&key], &args).await.unwrap();
+        assert!(service.post("/x", "k", "10").await.is_problem(500, "internal"));
+        assert_eq!(service.runs(), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_redis_requests_are_refused_or_run_unclaimed() {
+    let Some(t) = TestRedis::standalone().await else { return };
+    let proxy = Proxy::start(t.url()).await.unwrap();
+    let through = TestRedis::at(&proxy.url()).await;
+    let requests = Idempotency::new(through.redis.with_deadline(Duration::from_millis(100)));
+    let careful = Service::new(layer(&requests));
+    let careless = Service::new(layer(&requests).when_down(WhenDown::RunUnclaimed));
+    proxy.refuse();
+    proxy.cut_all();
+    let refused = careful.post("/x", "k", "").await;
+    assert!(refused.is_problem(503, "unavailable"), "{} {}", refused.status, refused.body);
+    assert_eq!((refused.header(RETRY_AFTER), careful.runs()), (Some("2"), 0));
+    runs(&careless.post("/x", "k", "").await, 1);
+    runs(&careless.post("/x", "k", "").await, 2);
+    assert!(proxy.counts().cuts + proxy.counts().refused > 0, "the fault did not happen");
+}
+
+#[tokio::test]
+async fn settings_that_make_no_sense_are_refused() {
+    let Some(t) = TestRedis::standalone().await else { return };
+    let fresh = || layer(&Idempotency::new(t.redis.clone()));
+    for name in
+        ["set-cookie", "authorization", "www-authenticate", "proxy-authenticate", "connection", "date"]
+    {
+        assert!(fresh().keep_header(HeaderName::from_static(name)).is_err(), "{name}");
+    }
+    assert!(fresh().keep_header(HeaderName::from_static("x-run")).is_ok());
+    for base in ["", "a b", "https://e.com/\"", "https://e.com/#f", "https://e.com/>"] {
+        assert!(fresh().problems_at(base).is_err(), "{base}");
+    }
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition never held");
+}
