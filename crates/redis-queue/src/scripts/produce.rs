@@ -1,0 +1,64 @@
+//! How jobs come in, now or later.
+
+use super::{MOVE_BATCH, number, span};
+use crate::keys::Keys;
+use bytes::Bytes;
+use redis_patterns_core::{Args, Error, Redis, Script, script};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+static PUSH: Script = script!("queue/push", "push.lua");
+static SCHEDULE: Script = script!("queue/schedule", "schedule.lua");
+static PROMOTE: Script = script!("queue/promote", "promote.lua");
+
+/// Adds jobs; answers whether there was room, and how many wait.
+pub(crate) async fn push(
+    redis: &Redis,
+    keys: &Keys,
+    max_len: Option<NonZeroU64>,
+    jobs: Vec<Bytes>,
+) -> Result<(bool, u64), Error> {
+    let max_len = max_len.map_or(0, |most| number(most.get()));
+    let args = jobs.into_iter().fold(Args::new().int(max_len), Args::shared);
+    redis.run(&PUSH, &[&keys.pending], &args).await
+}
+
+/// `LLEN pending`.
+pub(crate) async fn depth(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
+    redis.command("LLEN", &[&keys.pending], &Args::new()).await
+}
+
+/// When a job is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    In(Duration),
+    /// Milliseconds since 1970.
+    At(i64),
+}
+
+/// Adds a job that waits until it is due; answers how many wait like that.
+pub(crate) async fn schedule(redis: &Redis, keys: &Keys, due: Due, job: Bytes) -> Result<u64, Error> {
+    let args = Args::new().int(redis.clock().micros_arg());
+    let args = match due {
+        Due::In(delay) => args.millis(delay).int(0),
+        Due::At(at_ms) => args.int(0).int(at_ms.max(1)),
+    };
+    let (_, delayed): (i64, u64) =
+        redis.run(&SCHEDULE, &[&keys.delayed, &keys.wake], &args.shared(job)).await?;
+    Ok(delayed)
+}
+
+/// What a promotion did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promoted {
+    pub(crate) moved: u64,
+    /// How long until the next delayed job is due; zero if more are due now.
+    pub(crate) due_in: Option<Duration>,
+}
+
+/// Moves a bounded number of delayed jobs that are due.
+pub(crate) async fn promote(redis: &Redis, keys: &Keys) -> Result<Promoted, Error> {
+    let args = Args::new().int(redis.clock().micros_arg()).int(MOVE_BATCH);
+    let (moved, due_in) = redis.run(&PROMOTE, &[&keys.delayed, &keys.pending], &args).await?;
+    Ok(Promoted { moved, due_in: span(due_in) })
+}
