@@ -91,6 +91,15 @@ on_every_topology! {
         assert_eq!((first, second), (ints(&[1, 2]), ints(&[0, 2])));
     }
 
+    async fn push_unique_adds_once(t: TestRedis) {
+        let (keys, unique) = (keys(&t.redis), key(&t.redis, "q", "unique.x"));
+        let args = Args::new().int(0).int(60_000).bytes([1; 16]).bytes(envelope(1));
+        let (first, second) = twice(&t.redis, &script!("push_unique"), &[&keys.pending, &unique], args).await;
+        let reply = |code| Value::Array(vec![Value::Int(code), Value::Int(1), Value::Bytes(vec![1; 16].into())]);
+        assert_eq!((first, second), (reply(1), reply(2)));
+        assert_eq!(len(&t, &keys.pending).await, 1);
+    }
+
     async fn schedule_at_a_time_changes_nothing_the_second_time(t: TestRedis) {
         let keys = keys(&t.redis);
         let args = Args::new().int(NOW_US).int(0).int(NOW_MS + 5).bytes(envelope(1));

@@ -1,13 +1,16 @@
 //! How jobs come in, now or later.
 
 use super::{MOVE_BATCH, number, span};
+use crate::job::JobId;
 use crate::keys::Keys;
+use crate::outcome::Pushed;
 use bytes::Bytes;
-use redis_patterns_core::{Args, Error, Redis, Script, script};
+use redis_patterns_core::{Args, Error, Key, Redis, Script, script};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 static PUSH: Script = script!("queue/push", "push.lua");
+static PUSH_UNIQUE: Script = script!("queue/push_unique", "push_unique.lua");
 static SCHEDULE: Script = script!("queue/schedule", "schedule.lua");
 static PROMOTE: Script = script!("queue/promote", "promote.lua");
 
@@ -18,9 +21,32 @@ pub(crate) async fn push(
     max_len: Option<NonZeroU64>,
     jobs: Vec<Bytes>,
 ) -> Result<(bool, u64), Error> {
-    let max_len = max_len.map_or(0, |most| number(most.get()));
-    let args = jobs.into_iter().fold(Args::new().int(max_len), Args::shared);
+    let args = jobs.into_iter().fold(Args::new().int(most(max_len)), Args::shared);
     redis.run(&PUSH, &[&keys.pending], &args).await
+}
+
+/// Adds a job unless one with the same key was added within the window.
+pub(crate) async fn push_unique(
+    redis: &Redis,
+    keys: &Keys,
+    max_len: Option<NonZeroU64>,
+    unique: (&Key, Duration),
+    (id, job): (JobId, Bytes),
+) -> Result<Pushed, Error> {
+    let (key, window) = unique;
+    let args = Args::new().int(most(max_len)).millis(window).bytes(id.as_bytes()).shared(job);
+    let (code, depth, first): (i64, u64, Bytes) =
+        redis.run(&PUSH_UNIQUE, &[&keys.pending, key], &args).await?;
+    let wrong = || Error::reply("queue/push_unique", "the reply names no job");
+    Ok(match code {
+        1 => Pushed::Accepted { ids: vec![id], depth },
+        0 => Pushed::Full { depth },
+        _ => Pushed::Duplicate { of: JobId(first.as_ref().try_into().map_err(|_| wrong())?), depth },
+    })
+}
+
+fn most(max_len: Option<NonZeroU64>) -> i64 {
+    max_len.map_or(0, |most| number(most.get()))
 }
 
 /// `LLEN pending`.
