@@ -1,6 +1,6 @@
 //! What a check answers.
 
-use crate::scripts::Answer;
+use crate::scripts::{Answer, Mark};
 use std::time::Duration;
 
 /// Whether a request may go on.
@@ -27,12 +27,14 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The most units that can be had at once: the limit, or the burst of a bucket.
     pub limit: u64,
-    /// The units that this request was charged.
+    /// The units that this request was charged, less those given back with
+    /// [`refund`](crate::RateLimiter::refund).
     pub charged: u64,
     /// How many more units could be had now.
     pub remaining: u64,
     /// How long until nothing is held against the subject, if it asks for nothing more.
     pub reset_after: Duration,
+    pub(crate) mark: Mark,
 }
 
 impl Decision {
@@ -42,8 +44,8 @@ impl Decision {
         } else {
             Outcome::Denied { retry_after: answer.wait }
         };
-        let Answer { taken, left, reset_after, .. } = answer;
-        Self { outcome, limit, charged: taken, remaining: left, reset_after }
+        let Answer { taken, left, reset_after, mark, .. } = answer;
+        Self { outcome, limit, charged: taken, remaining: left, reset_after, mark }
     }
 
     /// Whether the request may go on.

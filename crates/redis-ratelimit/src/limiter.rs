@@ -110,6 +110,44 @@ impl RateLimiter {
         self.ask(subject.as_ref(), Ask { least: NonZeroU64::MIN, most: 0 }).await
     }
 
+    /// Gives back up to `units` of what `decision` charged to `subject`, for work that was not done,
+    /// and says how many came back. One round trip; none if the decision charged nothing.
+    ///
+    /// It is bound to what was charged: a window that is over, and what a bucket has refilled since,
+    /// give nothing back, so a late refund never makes room for more than the limit. From a
+    /// [`SlidingLog`](crate::SlidingLog) it takes as many steps as there were requests since.
+    ///
+    /// # Once
+    ///
+    /// `decision.charged` shrinks by `units` before anything is sent, so one decision gives back no
+    /// more than it charged. A copy of it kept elsewhere could: then the units of others are freed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if Redis could not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a dropped refund may still happen.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The units may have come back, all or none. The decision does not offer them again.
+    pub async fn refund(
+        &self,
+        subject: impl AsRef<[u8]>,
+        decision: &mut Decision,
+        units: NonZeroU64,
+    ) -> Result<u64, Error> {
+        let units = units.get().min(decision.charged);
+        if units == 0 {
+            return Ok(0);
+        }
+        decision.charged -= units;
+        let key = self.key(subject.as_ref());
+        scripts::refund(&self.redis, &key, decision.mark, units, &self.policy).await
+    }
+
     /// Forgets what this limit holds against `subject`, and says whether there was anything. One
     /// round trip.
     ///

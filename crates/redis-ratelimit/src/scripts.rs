@@ -1,7 +1,7 @@
 //! One typed function per script; nothing else knows their wire shapes.
 
 use crate::error::Error;
-use crate::options::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
+use crate::options::{FixedWindow, Policy, SlidingLog, SlidingWindow, TokenBucket};
 use redis_patterns_core::{Args, Key, Redis, Script, millis, script};
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -10,6 +10,13 @@ static FIXED_WINDOW: Script = script!("ratelimit/fixed_window", "scripts/fixed_w
 static TOKEN_BUCKET: Script = script!("ratelimit/token_bucket", "scripts/token_bucket.lua");
 static SLIDING_LOG: Script = script!("ratelimit/sliding_log", "scripts/sliding_log.lua");
 static SLIDING_WINDOW: Script = script!("ratelimit/sliding_window", "scripts/sliding_window.lua");
+static FIXED_WINDOW_REFUND: Script =
+    script!("ratelimit/fixed_window_refund", "scripts/fixed_window_refund.lua");
+static TOKEN_BUCKET_REFUND: Script =
+    script!("ratelimit/token_bucket_refund", "scripts/token_bucket_refund.lua");
+static SLIDING_LOG_REFUND: Script = script!("ratelimit/sliding_log_refund", "scripts/sliding_log_refund.lua");
+static SLIDING_WINDOW_REFUND: Script =
+    script!("ratelimit/sliding_window_refund", "scripts/sliding_window_refund.lua");
 
 /// How much is asked for: nothing below `least`, up to `most`; a `most` of 0 only looks.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +34,18 @@ pub(crate) struct Answer {
     pub(crate) wait: Duration,
     /// Until nothing is held against the subject.
     pub(crate) reset_after: Duration,
+    pub(crate) mark: Mark,
 }
 
-type Reply = (u64, u64, u64, u64);
+/// Which window, take or bucket was charged, as the script of the policy names it to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+type Reply = (u64, u64, u64, u64, u64);
 
 impl Answer {
-    fn new((taken, left, wait, reset): Reply, time: fn(u64) -> Duration) -> Self {
-        Self { taken, left, wait: time(wait), reset_after: time(reset) }
+    fn new((taken, left, wait, reset, mark): Reply, time: fn(u64) -> Duration) -> Self {
+        Self { taken, left, wait: time(wait), reset_after: time(reset), mark: Mark(mark) }
     }
 }
 
@@ -87,6 +99,29 @@ pub(crate) async fn sliding_window(
     let args = args.int(micros(policy.bucket_width())).int(policy.bucket_count());
     let reply = redis.run(&SLIDING_WINDOW, &[window], &args).await?;
     Ok(Answer::new(reply, Duration::from_micros))
+}
+
+/// Gives units back to what `mark` names; how many came back.
+pub(crate) async fn refund(
+    redis: &Redis,
+    key: &Key,
+    mark: Mark,
+    units: u64,
+    policy: &Policy,
+) -> Result<u64, Error> {
+    let (mark, units) = (int(mark.0), int(units));
+    let named = Args::new().int(mark).int(units);
+    let (script, args) = match policy {
+        Policy::FixedWindow(_) => (&FIXED_WINDOW_REFUND, named),
+        Policy::TokenBucket(bucket) => {
+            let scale = bucket.scale();
+            let args = now(redis).int(mark).int(units).int(scale.parts).int(scale.drain);
+            (&TOKEN_BUCKET_REFUND, args)
+        }
+        Policy::SlidingLog(_) => (&SLIDING_LOG_REFUND, named),
+        Policy::SlidingWindow(_) => (&SLIDING_WINDOW_REFUND, named),
+    };
+    Ok(redis.run(script, &[key], &args).await?)
 }
 
 /// Deletes the key; whether there was one.

@@ -165,6 +165,46 @@ on_every_topology! {
         redis.close().await;
     }
 
+    /// Takes given back count as never taken; the limit holds for what is left, and in the log no
+    /// unit is lost.
+    async fn refunds_at_any_time_keep_the_bound(t: TestRedis) {
+        let (redis, clock) = clocked(&t).await;
+        let (mut number, mut refunded, mut late) = (0, 0, 0);
+        for (limit, steps) in schedules(16) {
+            let policies: [(Policy, u64); 3] = [
+                (SlidingLog::new("log", many(limit), PERIOD).unwrap().into(), limit),
+                (SlidingWindow::new("window", many(limit), PERIOD).unwrap().into(), limit),
+                (TokenBucket::new("bucket", many(limit), PERIOD).unwrap().into(), 2 * limit),
+            ];
+            for (policy, bound) in policies {
+                number += 1;
+                let mut run = Run::new(&redis, &clock, policy, number);
+                let mut held = Vec::new();
+                for (step, &(advance, cost)) in steps.iter().enumerate() {
+                    run.advance(advance % WIDTH_US);
+                    let sum = run.oracle.sum(run.now, PERIOD_US);
+                    let decision = run.check(cost).await;
+                    if matches!(run.limiter.policy(), Policy::SlidingLog(_)) {
+                        assert_eq!(decision.is_allowed(), sum + cost <= limit, "{sum} + {cost} of {limit}");
+                    }
+                    if decision.is_allowed() {
+                        held.push((run.oracle.0.len() - 1, decision));
+                    }
+                    if step % 3 == 2 && !held.is_empty() {
+                        let (take, mut decision) = held.swap_remove(step % held.len());
+                        let back = run.limiter.refund(&run.subject, &mut decision, many(1 + cost / 2)).await.unwrap();
+                        run.oracle.0[take].1 -= back;
+                        refunded += back;
+                        late += u64::from(back == 0);
+                    }
+                    assert!(run.oracle.worst(PERIOD_US) <= bound);
+                }
+            }
+        }
+        assert!(refunded > 100 && late > 10, "{refunded} units refunded, {late} refunds too late");
+        redis.close().await;
+    }
+
     /// The named wait is enough, and a microsecond less is not.
     async fn a_wait_is_exact(t: TestRedis) {
         let (redis, clock) = clocked(&t).await;

@@ -78,6 +78,18 @@ async fn every_operation_is_one_round_trip_and_an_impossible_cost_is_none() {
         assert_eq!(sent(&peek).await, (Some(false), 1, 1), "{kind}: peek");
         let at_most = || boxed(l.clone(), k.clone(), move |l, k| async move { l.at_most(k, five).await });
         assert_eq!(sent(&at_most).await, (Some(false), 1, 1), "{kind}: at_most");
+        let mut decision = limiter.peek(&kind).await.unwrap();
+        let (back, cost) =
+            round_trips(&servers, async || limiter.refund(&kind, &mut decision, one).await).await.unwrap();
+        assert_eq!((back.unwrap(), cost.sent.total()), (0, 0), "{kind}: a refund of nothing");
+        let other = format!("{kind}-other");
+        let mut decision = limiter.check(&other).await.unwrap();
+        let warm = limiter.refund(&other, &mut decision, one).await.unwrap();
+        let mut decision = limiter.check(&other).await.unwrap();
+        let (back, cost) =
+            round_trips(&servers, async || limiter.refund(&other, &mut decision, one).await).await.unwrap();
+        assert_eq!((warm, back.unwrap()), (1, 1), "{kind}: refund");
+        assert_eq!((cost.sent.total(), cost.sent.of("evalsha")), (1, 1), "{kind}: refund");
         let (gone, cost) = round_trips(&servers, async || limiter.reset(&kind).await).await.unwrap();
         assert!(gone.unwrap());
         assert_eq!((cost.sent.total(), cost.sent.of("unlink")), (1, 1), "{kind}: reset");

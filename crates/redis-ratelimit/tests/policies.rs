@@ -92,6 +92,42 @@ on_every_topology! {
         }
     }
 
+    async fn a_refund_makes_room_once(t: TestRedis) {
+        for (limiter, kind) in each_limiter(&t.redis, 10) {
+            let mut first = limiter.check_n(&kind, many(6)).await.unwrap();
+            let mut second = limiter.check_n(&kind, many(4)).await.unwrap();
+            let mut denied = limiter.check(&kind).await.unwrap();
+            assert_eq!(limiter.refund(&kind, &mut denied, many(1)).await.unwrap(), 0, "{kind}");
+            assert_eq!(limiter.refund(&kind, &mut first, many(2)).await.unwrap(), 2, "{kind}");
+            assert_eq!(first.charged, 4);
+            assert_eq!(limiter.peek(&kind).await.unwrap().remaining, 2, "{kind}");
+            assert_eq!(limiter.refund(&kind, &mut first, many(9)).await.unwrap(), 4, "{kind}");
+            assert_eq!(limiter.refund(&kind, &mut first, many(9)).await.unwrap(), 0, "{kind}: twice");
+            assert_eq!(limiter.peek(&kind).await.unwrap().remaining, 6, "{kind}");
+            assert_eq!(limiter.refund(&kind, &mut second, many(4)).await.unwrap(), 4, "{kind}");
+            assert_eq!(limiter.peek(&kind).await.unwrap().remaining, 10, "{kind}");
+            assert!(limiter.check_n(&kind, many(10)).await.unwrap().is_allowed(), "{kind}");
+            assert!(t.ttl_ms(key_of(&t.redis, &kind).as_str()).await > 0, "{kind}");
+        }
+    }
+
+    /// Seen elsewhere: the refund lands on the next window and erases what others were charged there.
+    async fn a_late_refund_does_not_touch_the_next_window(t: TestRedis) {
+        let (redis, clock) = common::clocked(&t).await;
+        for (limiter, kind) in each_limiter(&redis, 10) {
+            let mut early = limiter.check_n(&kind, many(6)).await.unwrap();
+            // The fixed window goes by its TTL, the others by the clock.
+            clock.advance(HOUR * 2);
+            if kind == "FixedWindow" {
+                common::expire(&redis, &key_of(&redis, &kind)).await;
+            }
+            assert_eq!(limiter.check_n(&kind, many(6)).await.unwrap().remaining, 4, "{kind}");
+            assert_eq!(limiter.refund(&kind, &mut early, many(6)).await.unwrap(), 0, "{kind}");
+            assert_eq!(limiter.peek(&kind).await.unwrap().remaining, 4, "{kind}");
+        }
+        redis.close().await;
+    }
+
     async fn a_reset_forgets_one_subject(t: TestRedis) {
         for (limiter, kind) in each_limiter(&t.redis, 1) {
             let other = format!("{kind}-other");
@@ -111,7 +147,11 @@ on_every_topology! {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let subject = format!("{kind}-{}", (random >> 33) % 5);
                 let cost = NonZeroU64::new((random >> 40) % 9 + 1).unwrap();
-                match (random >> 50) % 10 {
+                match (random >> 50) % 12 {
+                    10.. => {
+                        let mut decision = limiter.at_most(&subject, cost).await.unwrap();
+                        let _ = limiter.refund(&subject, &mut decision, cost).await.unwrap();
+                    }
                     0 => _ = limiter.reset(&subject).await.unwrap(),
                     1 => _ = limiter.peek(&subject).await.unwrap(),
                     2..=4 => _ = limiter.at_most(&subject, cost).await.unwrap(),

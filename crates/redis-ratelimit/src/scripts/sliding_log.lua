@@ -7,7 +7,8 @@
 -- ARGV[3] most       units to take, 0 (look only) to 2^53
 -- ARGV[4] limit      units in any period, 1 to 2^51
 -- ARGV[5] period_us  length of the trailing window, 1000 to 2^52
--- returns  {units taken, units left, us until `least` are left (0 = they are), us until none is held}
+-- returns  {units taken, units left, us until `least` are left (0 = they are), us until none is held,
+--          us since the epoch of this take}
 -- replay   a second run takes again: it can only refuse more, never admit more
 local now_us, least, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local limit, period_us = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -65,4 +66,4 @@ end
 if taken > 0 or redis.call('PTTL', KEYS[1]) == -1 then
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(period_us / 1000) + 1))
 end
-return {taken, left - taken, wait_us, held_us}
+return {taken, left - taken, wait_us, held_us, now_us}

@@ -7,7 +7,8 @@
 -- ARGV[4] limit     units in any period, 1 to 2^51
 -- ARGV[5] width_us  length of a bucket, 1 to 2^52
 -- ARGV[6] buckets   how many make a period, 1 to 1000
--- returns  {units taken, units left, us until `least` are left (0 = they are), us until none is held}
+-- returns  {units taken, units left, us until `least` are left (0 = they are), us until none is held,
+--          number of the bucket of this take}
 -- replay   a second run takes again: it can only refuse more, never admit more
 local now_us, least, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local limit, width_us, buckets = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -54,4 +55,4 @@ end
 if taken > 0 or redis.call('PTTL', KEYS[1]) == -1 then
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(held_us / 1000) + 1))
 end
-return {taken, left - taken, wait_us, held_us}
+return {taken, left - taken, wait_us, held_us, current}

@@ -7,7 +7,8 @@
 -- ARGV[4] burst   units of the full bucket, 1 to 2^52
 -- ARGV[5] parts   parts of a unit; burst * parts is at most 2^52
 -- ARGV[6] drain   parts that come back in a microsecond
--- returns  {units taken, units left, us until `least` are left (0 = they are), us until the bucket is full}
+-- returns  {units taken, units left, us until `least` are left (0 = they are), us until the bucket is full,
+--          us since the epoch when it is full}
 -- replay   a second run takes again: it can only refuse more, never admit more
 local now_us, least, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local parts, drain = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -37,4 +38,4 @@ if taken > 0 or at > now_us or redis.call('PTTL', KEYS[1]) == -1 then
   local ttl_ms = string.format('%.0f', math.ceil(reset_us / 1000) + 1)
   redis.call('SET', KEYS[1], string.format('%.0f:%.0f', debt, now_us), 'PX', ttl_ms)
 end
-return {taken, left - taken, wait_us, reset_us}
+return {taken, left - taken, wait_us, reset_us, now_us + math.floor(debt / drain)}
