@@ -32,10 +32,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let fleet = Fleet::start(&asked, Topologies::Standalone)?;
     let url = fleet.url(Topology::Standalone).or_else(|| fleet.url(Topology::Cluster)).unwrap_or_default();
-    let mut command =
-        cargo(["run", "--quiet", "-p", "showcase", "--bin", "showcase", "--", "--redis-url", url]);
+    // Not quiet: the first build takes a minute or more. The URL may hold a password, and a command
+    // line is everybody's to read.
+    let mut command = cargo(["run", "-p", "showcase", "--bin", "showcase"]);
+    command.env("REDIS_PATTERNS_SHOWCASE_URL", url);
     if serve {
-        command.arg("--serve");
+        command.args(["--", "--serve"]);
     }
     run_cargo(command)
 }

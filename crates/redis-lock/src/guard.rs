@@ -124,6 +124,31 @@ impl LockGuard {
         }
     }
 
+    /// Issues a new fence above `seen` under the same hold: the cure if a downstream system has
+    /// seen a higher fence than this one, although the lock is held. That is so when Redis lost its
+    /// data and its clock was set back. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] if the lock is not held any more: the higher fence is the new holder's.
+    /// [`Error::FenceExhausted`] if none is left above `seen`, [`Error::Redis`] if Redis did not
+    /// answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the guard keeps the fence it has.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The same. Raising again issues a higher one yet.
+    pub async fn raise_fence(&self, seen: FencingToken) -> Result<FencingToken, Error> {
+        self.hold.held()?;
+        let raised = scripts::raise(&self.redis, &self.hold.claim, seen).await?;
+        let Some(fence) = raised else { return Err(self.hold.lose(Lost::Gone).into()) };
+        self.hold.raise(fence)?;
+        Ok(fence)
+    }
+
     /// Frees the lock and says whether it was held to the end. One round trip.
     ///
     /// # Errors
@@ -139,8 +164,7 @@ impl LockGuard {
     ///
     /// The error says that the lock may have been freed; either way it will be.
     pub async fn release(mut self) -> Result<Released, Error> {
-        let Claim { keys, token, .. } = &self.hold.claim;
-        let freed = scripts::release(&self.redis, keys, token).await?;
+        let freed = scripts::release(&self.redis, &self.hold.claim).await?;
         self.armed = false;
         Ok(match freed {
             Freed::Yes => Released::InTime,

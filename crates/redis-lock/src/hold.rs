@@ -63,7 +63,6 @@ impl Hold {
         self.change(|since, fence| State::Held { since: sent.max(since), fence })
     }
 
-    #[allow(dead_code)]
     /// Replaces the fence by a higher one of the same hold.
     pub(crate) fn raise(&self, raised: FencingToken) -> Result<(), Lost> {
         self.change(|since, fence| State::Held { since, fence: raised.max(fence) })

@@ -24,6 +24,8 @@ pub(crate) struct Claim {
     pub(crate) token: Token,
     pub(crate) sent: BootInstant,
     pub(crate) lease: Duration,
+    /// How long the fence is remembered.
+    pub(crate) memory: Duration,
 }
 
 /// Whether the server is known to have granted a claim.
@@ -64,7 +66,7 @@ async fn free(redis: &Redis, claim: &Claim, grant: Grant) {
     let mut tries = 0;
     let mut found_nothing = 0;
     loop {
-        match scripts::release(redis, &claim.keys, &claim.token).await {
+        match scripts::release(redis, claim).await {
             Ok(Freed::Yes) => return,
             Ok(Freed::FreeAlready | Freed::HeldByAnother) => found_nothing += 1,
             Err(_) => {}

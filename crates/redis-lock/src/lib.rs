@@ -1,18 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod downstream;
 mod error;
 mod fence;
 mod guard;
 mod hold;
+mod inbox;
 mod janitor;
 mod keys;
 mod locks;
 mod options;
 mod pending;
 mod scripts;
+#[cfg(feature = "sqlx")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlx")))]
+pub mod sql;
+mod waiting;
 mod watchdog;
 
+pub use downstream::{FenceStore, FencedRegister, SealError, Verdict};
 pub use error::{Error, Lost};
 pub use fence::FencingToken;
 pub use guard::{LockGuard, Released};

@@ -1,13 +1,17 @@
 //! The handle that a service holds.
 
+use crate::downstream::{FenceStore, SealError, Verdict};
 use crate::error::Error;
+use crate::fence::FencingToken;
 use crate::guard::LockGuard;
 use crate::hold::Hold;
+use crate::inbox::Inboxes;
 use crate::janitor::{Claim, Janitor};
 use crate::keys::LockKeys;
 use crate::options::LockOptions;
-use crate::pending::Pending;
+use crate::pending::{Ask, Pending};
 use crate::scripts::Acquired;
+use crate::waiting::{InLine, Turn};
 use redis_patterns_core::{BootInstant, Redis, Token};
 use std::time::Duration;
 
@@ -17,6 +21,7 @@ pub struct Locks {
     redis: Redis,
     options: LockOptions,
     janitor: Janitor,
+    inboxes: Inboxes,
 }
 
 /// What a try to take a lock answers.
@@ -48,7 +53,7 @@ impl Locks {
     /// Locks kept on `redis`. All who lock the same names must use the same namespace.
     #[must_use]
     pub fn new(redis: Redis, options: LockOptions) -> Self {
-        Self { janitor: Janitor::new(redis.clone()), redis, options }
+        Self { janitor: Janitor::new(redis.clone()), redis, options, inboxes: Inboxes::default() }
     }
 
     /// Takes the lock called `name` (any bytes) if nobody has it. One round trip, which also issues
@@ -82,24 +87,112 @@ impl Locks {
     /// # }
     /// ```
     pub async fn try_lock(&self, name: impl AsRef<[u8]>) -> Result<TryLock, Error> {
-        let claim = Claim {
-            keys: LockKeys::of(self.redis.namespace(), name.as_ref()),
+        let claim = self.claim(name.as_ref())?;
+        match Pending::new(Ask::Try, &self.redis, &claim, &self.janitor).await? {
+            Acquired::Busy { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
+            Acquired::Yes(fence) => self.guard(claim, fence),
+        }
+    }
+
+    /// Takes the lock called `name`, waiting at most `patience` for its turn: first come, first
+    /// served. Whoever releases gives the lock to the first that waits, so nobody polls.
+    ///
+    /// Uncontended it costs one round trip. Who waits costs three in all: to join the queue, to
+    /// accept, to release; beside them one a second to say that it is alive, and the subscription
+    /// that all waiters of a name in this process share.
+    ///
+    /// # The order is not a promise
+    ///
+    /// A waiter that says nothing for 3 s loses its place, one that is given the lock has 2 s to
+    /// accept it, and when a holder died [`Locks::try_lock`] may come between. Through a failover
+    /// the queue is formed anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locks::try_lock`]; [`TryLock::Busy`] if the patience is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a dropped call leaves the queue, and gives on what it was given.
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Locks::try_lock`]; the place in the queue is kept.
+    pub async fn lock(&self, name: impl AsRef<[u8]>, patience: Duration) -> Result<TryLock, Error> {
+        let started = BootInstant::now();
+        let claim = self.claim(name.as_ref())?;
+        if !self.inboxes.is_open(&claim.keys) {
+            match Pending::new(Ask::Try, &self.redis, &claim, &self.janitor).await? {
+                Acquired::Yes(fence) => return self.guard(claim, fence),
+                Acquired::Busy { lease_left } if started.remaining_of(patience).is_zero() => {
+                    return Ok(TryLock::Busy { retry_after: lease_left });
+                }
+                Acquired::Busy { .. } => {}
+            }
+        }
+        let waiter = self.inboxes.join(&self.redis, &claim.keys, &claim.token).await?;
+        let (redis, janitor) = (self.redis.clone(), self.janitor.clone());
+        let line = InLine { redis, claim: claim.clone(), janitor, waiter, queued: false };
+        match line.wait(started, patience).await? {
+            Turn::Mine { fence, sent } => self.guard(Claim { sent, ..claim }, fence),
+            Turn::GaveUp { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
+        }
+    }
+
+    fn claim(&self, name: &[u8]) -> Result<Claim, Error> {
+        Ok(Claim {
+            keys: LockKeys::of(self.redis.namespace(), name),
             token: Token::random()?,
             sent: BootInstant::now(),
             lease: self.options.lease_time(),
+            memory: self.options.memory_time(),
+        })
+    }
+
+    /// The guard of a grant.
+    fn guard(&self, claim: Claim, fence: FencingToken) -> Result<TryLock, Error> {
+        let hold = Hold::new(claim, fence, self.options.validity(), self.options.max_hold());
+        let guard = LockGuard::new(self.redis.clone(), self.janitor.clone(), hold);
+        // An answer that took longer than the lease is no lock; the guard's drop frees it.
+        guard.fence()?;
+        Ok(TryLock::Acquired(guard))
+    }
+
+    /// Takes the lock called `name` and [seals](FenceStore::seal) its fence at `store` before
+    /// anybody reads there: from then on a late holder is refused, even before the new one writes.
+    ///
+    /// If the store has seen a higher fence although the lock is held (Redis lost its data and its
+    /// clock was set back), the fence is [raised](LockGuard::raise_fence) above it once. One round
+    /// trip and one call of the store.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`]; the lock is then freed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the lock is freed; the fence may stay sealed, which refuses only late holders.
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Locks::try_lock`].
+    pub async fn try_lock_sealed<S: FenceStore>(
+        &self,
+        name: &str,
+        store: &S,
+    ) -> Result<TryLock, SealError<S::Error>> {
+        let guard = match self.try_lock(name).await? {
+            TryLock::Acquired(guard) => guard,
+            busy @ TryLock::Busy { .. } => return Ok(busy),
         };
-        let call =
-            Pending::new(self.redis.clone(), self.options.clone(), claim.clone(), self.janitor.clone());
-        match call.await? {
-            Acquired::Busy { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
-            Acquired::Yes(fence) => {
-                let options = &self.options;
-                let hold = Hold::new(claim, fence, options.validity(), options.max_hold());
-                let guard = LockGuard::new(self.redis.clone(), self.janitor.clone(), hold);
-                // An answer that took longer than the lease is no lock; the guard's drop frees it.
-                guard.fence()?;
-                Ok(TryLock::Acquired(guard))
-            }
+        let fence = guard.fence().map_err(Error::from)?;
+        let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? else {
+            return Ok(TryLock::Acquired(guard));
+        };
+        let fence = guard.raise_fence(highest).await?;
+        match store.seal(name, fence).await.map_err(SealError::Store)? {
+            Verdict::Admitted => Ok(TryLock::Acquired(guard)),
+            Verdict::Stale { highest } => Err(SealError::Stale { highest }),
         }
     }
 

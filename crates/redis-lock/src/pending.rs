@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::janitor::{Claim, Grant, Janitor};
-use crate::options::LockOptions;
 use crate::scripts::{self, Acquired};
 use redis_patterns_core::{BootInstant, ErrorKind, Executed, Redis};
 use std::future::Future;
@@ -20,10 +19,19 @@ pub(crate) struct Pending {
     janitor: Janitor,
 }
 
+/// How the lock is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask {
+    /// Now or not at all.
+    Try,
+    /// Now, or a place in the queue.
+    Queue,
+}
+
 impl Pending {
-    pub(crate) fn new(redis: Redis, options: LockOptions, claim: Claim, janitor: Janitor) -> Self {
-        let call = Box::pin(ask(redis, options, claim.clone()));
-        Self { call: Some(call), claim, janitor }
+    pub(crate) fn new(how: Ask, redis: &Redis, claim: &Claim, janitor: &Janitor) -> Self {
+        let call = Box::pin(ask(how, redis.clone(), claim.clone()));
+        Self { call: Some(call), claim: claim.clone(), janitor: janitor.clone() }
     }
 }
 
@@ -60,11 +68,15 @@ fn may_be_held(answer: &Result<Acquired, Error>) -> bool {
 }
 
 /// Asks, and asks again if the connection was cut: with the same token that cannot take it twice.
-async fn ask(redis: Redis, options: LockOptions, claim: Claim) -> Result<Acquired, Error> {
+async fn ask(how: Ask, redis: Redis, claim: Claim) -> Result<Acquired, Error> {
     let started = BootInstant::now();
     loop {
         let left = started.remaining_of(redis.deadline()).max(Duration::from_millis(1));
-        let answer = scripts::acquire(&redis.with_deadline(left), &claim.keys, &claim.token, &options).await;
+        let hurried = redis.with_deadline(left);
+        let answer = match how {
+            Ask::Try => scripts::acquire(&hurried, &claim).await,
+            Ask::Queue => scripts::wait(&hurried, &claim).await,
+        };
         match answer {
             Err(Error::Redis(error))
                 if error.kind() == ErrorKind::ConnectionLost

@@ -8,38 +8,65 @@ use redis_patterns_testkit::on_every_topology;
 
 static ACQUIRE: Script = Script::new("acquire", include_str!("../src/scripts/acquire.lua"));
 static EXTEND: Script = Script::new("extend", include_str!("../src/scripts/extend.lua"));
+static RAISE: Script = Script::new("raise", include_str!("../src/scripts/raise.lua"));
+static WAIT: Script = Script::new("wait", include_str!("../src/scripts/wait.lua"));
 static RELEASE: Script = Script::new("release", include_str!("../src/scripts/release.lua"));
 
 struct Fixture {
     redis: Redis,
-    lock: Key,
-    fence: Key,
+    /// Lock, fence, queue, alive, channel.
+    keys: [Key; 5],
 }
 
 impl Fixture {
     fn new(t: &TestRedis) -> Self {
         let tag = Tag::of("a");
         let namespace = t.redis.namespace();
-        Self {
-            lock: namespace.key("lock", &tag),
-            fence: namespace.part("lock", &tag, "f"),
-            redis: t.redis.clone(),
-        }
+        let part = |part| namespace.part("lock", &tag, part);
+        let keys = [namespace.key("lock", &tag), part("f"), part("q"), part("a"), part("c")];
+        Self { keys, redis: t.redis.clone() }
     }
 
     async fn acquire(&self, token: &str) -> (i64, u64, i64) {
         let args = Args::new().int(0).bytes(token).int(60_000).int(120_000);
-        self.redis.run(&ACQUIRE, &[&self.lock, &self.fence], &args).await.unwrap()
+        let [lock, fence, ..] = &self.keys;
+        self.redis.run(&ACQUIRE, &[lock, fence], &args).await.unwrap()
     }
 
-    /// Both keys with the moments they expire.
+    async fn wait(&self, token: &str) -> (i64, u64, i64) {
+        let args = Args::new().int(0).bytes(token).int(60_000).int(120_000).int(2_000).int(3_000);
+        self.redis.run(&WAIT, &self.keys.each_ref(), &args).await.unwrap()
+    }
+
+    async fn extend(&self, token: &str) -> i64 {
+        let args = Args::new().bytes(token).int(90_000);
+        self.redis.run(&EXTEND, &[&self.keys[0]], &args).await.unwrap()
+    }
+
+    async fn raise(&self, token: &str, seen: u64) -> (i64, u64) {
+        let args = Args::new().int(0).bytes(token).int(seen.cast_signed()).int(120_000);
+        let [lock, fence, ..] = &self.keys;
+        self.redis.run(&RAISE, &[lock, fence], &args).await.unwrap()
+    }
+
+    async fn release(&self, token: &str) -> i64 {
+        let args = Args::new().int(0).bytes(token).int(120_000).int(2_000);
+        self.redis.run(&RELEASE, &self.keys.each_ref(), &args).await.unwrap()
+    }
+
+    async fn queue(&self) -> Vec<String> {
+        self.redis.command("ZRANGE", &[&self.keys[2]], &Args::new().int(0).int(-1)).await.unwrap()
+    }
+
+    /// The lock and its fence with the moments they expire, and the queue.
     async fn state(&self) -> Vec<Option<String>> {
         let mut state = Vec::new();
-        for key in [&self.lock, &self.fence] {
+        for key in &self.keys[..2] {
             for command in ["GET", "PEXPIRETIME"] {
                 state.push(self.redis.command(command, &[key], &Args::new()).await.unwrap());
             }
         }
+        state.extend(self.queue().await.into_iter().map(Some));
         state
     }
 }
@@ -60,41 +87,77 @@ on_every_topology! {
         assert_eq!(f.state().await, before);
     }
 
+    async fn wait_keeps_its_place_and_finds_its_own_lock(t: TestRedis) {
+        let f = Fixture::new(&t);
+        let (code, fence, _) = f.wait("t1").await;
+        assert_eq!(code, 1);
+        assert_eq!(f.wait("t1").await.0, 2);
+        assert_eq!(f.wait("t1").await.1, fence);
+        for token in ["t2", "t3", "t2", "t3"] {
+            assert_eq!(f.wait(token).await.0, 0);
+        }
+        assert_eq!(f.queue().await, ["t2", "t3"]);
+        assert_eq!(f.release("t1").await, 1);
+        // Handed over: the same answer as a grant, with the fence of the hand-over, every time.
+        let (code, fence, _) = f.wait("t2").await;
+        assert_eq!(code, 2);
+        assert_eq!(f.wait("t2").await, (2, fence, 60_000));
+        assert_eq!(f.queue().await, ["t3"]);
+    }
+
     async fn release_frees_once_and_only_its_own(t: TestRedis) {
         let f = Fixture::new(&t);
         f.acquire("t1").await;
-        let release = |token: &'static str| {
-            let f = &f;
-            async move { f.redis.run::<i64>(&RELEASE, &[&f.lock], &Args::new().bytes(token)).await.unwrap() }
-        };
-        assert_eq!(release("t").await, 3);
-        assert_eq!(release("t1").await, 1);
-        assert_eq!(release("t1").await, 2);
+        assert_eq!(f.release("t").await, 3);
+        assert_eq!(f.release("t1").await, 1);
+        assert_eq!(f.release("t1").await, 2);
         f.acquire("t2").await;
         let before = f.state().await;
-        assert_eq!(release("t1").await, 3);
+        assert_eq!(f.release("t1").await, 3);
         assert_eq!(f.state().await, before);
+    }
+
+    async fn release_hands_over_once(t: TestRedis) {
+        let f = Fixture::new(&t);
+        f.wait("t1").await;
+        f.wait("t2").await;
+        f.wait("t3").await;
+        assert_eq!(f.release("t1").await, 1);
+        let before = f.state().await;
+        assert!(before[0].as_deref().unwrap().starts_with("t2:"));
+        assert_eq!(f.release("t1").await, 3);
+        assert_eq!(f.state().await, before);
+        // One that gives up leaves the queue, and the lock where it is.
+        assert_eq!(f.release("t3").await, 3);
+        assert_eq!(f.queue().await, [] as [&str; 0]);
+        assert_eq!(f.state().await[..4], before[..4]);
+    }
+
+    async fn raise_only_goes_up(t: TestRedis) {
+        let f = Fixture::new(&t);
+        let (_, fence, _) = f.acquire("t1").await;
+        let (code, raised) = f.raise("t1", fence + 1_000_000_000_000).await;
+        assert_eq!((code, raised), (1, fence + 1_000_000_000_001));
+        assert_eq!(f.raise("t1", fence).await, (1, raised + 1));
+        let before = f.state().await;
+        assert_eq!(f.raise("t2", fence).await.0, 2);
+        assert_eq!(f.raise("t1", (1 << 53) - 1).await.0, 3);
+        assert_eq!(f.state().await, before);
+        assert_eq!(f.release("t1").await, 1);
     }
 
     async fn extend_never_takes_a_lock(t: TestRedis) {
         let f = Fixture::new(&t);
         f.acquire("t1").await;
-        let extend = |token: &'static str| {
-            let f = &f;
-            async move {
-                let args = Args::new().bytes(token).int(90_000);
-                f.redis.run::<i64>(&EXTEND, &[&f.lock], &args).await.unwrap()
-            }
-        };
-        assert_eq!(extend("t1").await, 1);
-        assert_eq!(extend("t1").await, 1);
+        assert_eq!(f.extend("t1").await, 1);
+        assert_eq!(f.extend("t1").await, 1);
         let before = f.state().await;
         for other in ["t", "t11", "t2", ""] {
-            assert_eq!(extend(other).await, 2);
+            assert_eq!(f.extend(other).await, 2);
         }
         assert_eq!(f.state().await, before);
-        f.redis.command::<()>("DEL", &[&f.lock], &Args::new()).await.unwrap();
-        assert_eq!(extend("t1").await, 2);
+        f.redis.command::<()>("DEL", &[&f.keys[0]], &Args::new()).await.unwrap();
+        assert_eq!(f.extend("t1").await, 2);
         assert_eq!(f.state().await[0], None);
     }
 }

@@ -116,3 +116,17 @@ async fn a_shared_pool_stays_open_when_the_handle_is_closed() {
     let pong: String = pool.ping(None).await.unwrap();
     assert_eq!(pong, "PONG");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_on_a_cluster_lends_its_settings() {
+    use fred::interfaces::ClientLike;
+    let cluster = own::cluster(Options::new().password("s3cret")).await;
+    let config = fred::types::config::Config::from_url(cluster.url()).unwrap();
+    let pool = fred::types::Builder::from_config(config).build_pool(1).unwrap();
+    pool.init().await.unwrap();
+    let redis = Redis::from_pool(pool.clone(), redis_patterns_core::Namespace::default());
+    works(&redis).await;
+    assert!(redis.fred().is_some());
+    redis.close().await;
+    assert_eq!(pool.ping::<String>(None).await.unwrap(), "PONG");
+}

@@ -18,6 +18,12 @@ pub(crate) struct Keys {
     pub(crate) leases: Key,
     /// `ns:q:{queue}:graves`: sorted set of incarnations whose lease was ended, by that time (ms).
     pub(crate) graves: Key,
+    /// `ns:q:{queue}:beats`: sorted set of incarnations by when their next heartbeat is due (ms).
+    pub(crate) beats: Key,
+    /// `ns:q:{queue}:delayed`: sorted set of envelopes by when they are due (ms).
+    pub(crate) delayed: Key,
+    /// `ns:q:{queue}:wake`: channel that tells when the next delayed job is due.
+    pub(crate) wake: Key,
     /// `ns:q:{queue}:dead`: stream of jobs that are given up, each with its reason.
     pub(crate) dead: Key,
 }
@@ -30,10 +36,19 @@ impl Keys {
             pending: part("pending"),
             leases: part("leases"),
             graves: part("graves"),
+            beats: part("beats"),
+            delayed: part("delayed"),
+            wake: part("wake"),
             dead: part("dead"),
             namespace: namespace.clone(),
             tag,
         }
+    }
+
+    /// `ns:q:{queue}:alive.<incarnation>`: channel that a worker's process listens to, for no
+    /// message: the server knows by it whether the process still has its connection.
+    pub(crate) fn alive(&self, incarnation: &str) -> Key {
+        self.namespace.part(PATTERN, &self.tag, &format!("alive.{incarnation}"))
     }
 
     /// `ns:q:{queue}:processing.<incarnation>`: list of what one worker holds, newest at the left.

@@ -3,6 +3,7 @@
 
 mod envelope;
 mod error;
+mod inspect;
 mod job;
 mod keys;
 mod options;
@@ -14,6 +15,7 @@ mod scripts;
 mod worker;
 
 pub use error::Error;
+pub use inspect::{DeadLetter, QueueStats, WorkerStats};
 pub use job::{Job, JobId};
 pub use options::{QueueOptions, WorkerOptions};
 pub use outcome::{IntoOutcome, Outcome, Pushed, Settled};
@@ -21,5 +23,5 @@ pub use queue::Queue;
 pub use reader::{HeldJob, Reader, ReaderStats};
 pub use reap::Reaped;
 /// The handle and the names that the calls above take.
-pub use redis_patterns_core::{Namespace, Redis};
+pub use redis_patterns_core::{Backoff, Namespace, Redis};
 pub use worker::{Stopped, Worker};

@@ -1,7 +1,8 @@
 //! The settings of a queue and of its workers.
 
 use crate::error::Error;
-use std::num::{NonZeroU64, NonZeroUsize};
+use redis_patterns_core::Backoff;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 /// The settings of a queue, the same for everyone who pushes.
@@ -10,6 +11,8 @@ use std::time::Duration;
 pub struct QueueOptions {
     pub(crate) max_len: Option<NonZeroU64>,
     pub(crate) max_payload: usize,
+    pub(crate) max_losses: u16,
+    pub(crate) max_dead: u64,
 }
 
 impl QueueOptions {
@@ -26,11 +29,25 @@ impl QueueOptions {
         self.max_payload = bytes.get();
         self
     }
+
+    /// How many workers may be lost while they hold the same job; 5 unless set. One more, and the
+    /// job goes to the dead letters: it is likely to be what kills them.
+    pub fn max_losses(mut self, workers: u16) -> Self {
+        self.max_losses = workers;
+        self
+    }
+
+    /// About how many dead letters are kept, the newest; 100,000 unless set. More would fill the
+    /// memory of a server that nobody looks after.
+    pub fn max_dead(mut self, jobs: NonZeroU64) -> Self {
+        self.max_dead = jobs.get();
+        self
+    }
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { max_len: None, max_payload: 1 << 20 }
+        Self { max_len: None, max_payload: 1 << 20, max_losses: 5, max_dead: 100_000 }
     }
 }
 
@@ -53,6 +70,8 @@ pub struct WorkerOptions {
     pub(crate) lease: Duration,
     pub(crate) block: Duration,
     pub(crate) drain: Duration,
+    pub(crate) max_failures: u32,
+    pub(crate) backoff: Backoff,
 }
 
 impl WorkerOptions {
@@ -62,18 +81,35 @@ impl WorkerOptions {
         self
     }
 
-    /// How long the worker may be silent before its jobs go to others; 15 s unless set: four
-    /// heartbeats, and longer than a failover. At least 1 s.
+    /// How long the worker may be silent before its jobs go to others; 15 s unless set: longer than
+    /// a failover or a slow machine. 1 s to 1 day.
+    ///
+    /// A worker whose process is dead is found sooner, within about 2 s: its connection is closed,
+    /// which the server can tell.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long one wait for a job takes at most; 5 s unless set, below the time after which the
+    /// How long one wait for a job takes at most; 8 s unless set, below the time after which the
     /// client takes a connection for dead. 100 ms to 60 s: servers up to 7.0.7 took a wait below
     /// 2 ms for an endless one.
     pub fn block(mut self, block: Duration) -> Self {
         self.block = block;
+        self
+    }
+
+    /// How often a handler may fail on a job; 25 unless set, about nine hours on average with the
+    /// default [`backoff`](WorkerOptions::backoff). After that the job goes to the dead letters.
+    pub fn max_failures(mut self, failures: NonZeroU32) -> Self {
+        self.max_failures = failures.get();
+        self
+    }
+
+    /// The waits before a job runs again after failures; from 1 s to 1 h unless set, each a random
+    /// part of a ceiling that doubles.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
         self
     }
 
@@ -94,9 +130,11 @@ impl WorkerOptions {
         Ok(())
     }
 
-    /// The time between two heartbeats.
-    pub(crate) fn beat(&self) -> Duration {
-        self.lease / 4
+    /// The time between two heartbeats: short while there are jobs that others would have to wait
+    /// for, and while idle about as long as leaves one command per second in all.
+    pub(crate) fn beat(&self, holds: usize) -> Duration {
+        let most = if holds > 0 { Duration::from_millis(400) } else { Duration::from_millis(1_200) };
+        most.min(self.lease / 4)
     }
 }
 
@@ -105,8 +143,10 @@ impl Default for WorkerOptions {
         Self {
             concurrency: 16,
             lease: Duration::from_secs(15),
-            block: Duration::from_secs(5),
+            block: Duration::from_secs(8),
             drain: Duration::from_secs(30),
+            max_failures: 25,
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::job::JobId;
 use std::fmt;
+use std::time::Duration;
 
 /// What became of a push. A full queue is an answer, not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +64,22 @@ impl Settled {
 pub enum Outcome {
     /// It is done: it is removed.
     Done,
-    /// It failed and should run again.
+    /// It failed and should run again after a wait that grows with its failures; past the most
+    /// failures it goes to the dead letters.
     Retry {
-        /// Why, for whoever looks later. Kept with the job: no secrets.
+        /// Why. Kept with a dead letter: no secrets.
+        reason: String,
+    },
+    /// It should run again after this wait, which counts as a failure.
+    RetryIn {
+        /// How long to wait.
+        delay: Duration,
+        /// Why. Kept with a dead letter: no secrets.
+        reason: String,
+    },
+    /// It cannot succeed: it goes to the dead letters now.
+    Dead {
+        /// Why. Kept with the dead letter: no secrets.
         reason: String,
     },
 }

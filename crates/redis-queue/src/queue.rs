@@ -2,24 +2,26 @@
 
 use crate::envelope::Header;
 use crate::error::Error;
+use crate::job::{Job, JobId};
 use crate::keys::Keys;
 use crate::options::{QueueOptions, WorkerOptions};
 use crate::outcome::{IntoOutcome, Pushed};
 use crate::reader::Reader;
-use crate::reap::{self, Reaped};
-use crate::scripts;
+use crate::reap::{self, Reaped, Whose};
+use crate::scripts::{self, Due, Limits};
 use crate::worker::Worker;
 use bytes::Bytes;
-use redis_patterns_core::{CodecId, Redis};
+use redis_patterns_core::{CodecId, Redis, millis};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// A queue of jobs; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Queue {
     pub(crate) redis: Redis,
     pub(crate) keys: Arc<Keys>,
-    options: QueueOptions,
+    pub(crate) options: QueueOptions,
 }
 
 impl Queue {
@@ -96,6 +98,54 @@ impl Queue {
         self.push_sealed([payload], CodecId::Json).await
     }
 
+    /// Adds one job that waits until `delay` from now by the server's clock, then stands behind all
+    /// that wait. Workers sleep until the next is due, so it runs within milliseconds of that. One
+    /// round trip. It does not count for [`max_len`](QueueOptions::max_len).
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// The job may be there, and pushing again may add it twice.
+    pub async fn push_in(&self, delay: Duration, payload: impl AsRef<[u8]>) -> Result<JobId, Error> {
+        self.schedule(Due::In(delay), payload).await
+    }
+
+    /// Adds one job that waits until `at` by the server's clock; as [`Queue::push_in`] otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// The job may be there, and pushing again may add it twice.
+    pub async fn push_at(&self, at: SystemTime, payload: impl AsRef<[u8]>) -> Result<JobId, Error> {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.schedule(Due::At(millis(since)), payload).await
+    }
+
+    async fn schedule(&self, due: Due, payload: impl AsRef<[u8]>) -> Result<JobId, Error> {
+        let (ids, mut jobs) = self.seal([payload], CodecId::Raw)?;
+        let job = jobs.pop().unwrap_or_default();
+        scripts::schedule(&self.redis, &self.keys, due, job).await?;
+        Ok(ids[0])
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_losses: self.options.max_losses, max_dead: self.options.max_dead }
+    }
+
     async fn push_sealed<P: AsRef<[u8]>>(
         &self,
         payloads: impl IntoIterator<Item = P>,
@@ -113,7 +163,7 @@ impl Queue {
         &self,
         payloads: impl IntoIterator<Item = P>,
         codec: CodecId,
-    ) -> Result<(Vec<crate::JobId>, Vec<Bytes>), Error> {
+    ) -> Result<(Vec<JobId>, Vec<Bytes>), Error> {
         let (mut ids, mut jobs) = (Vec::new(), Vec::new());
         for payload in payloads {
             let payload = payload.as_ref();
@@ -161,8 +211,10 @@ impl Queue {
     /// [`concurrency`](WorkerOptions::concurrency) at once, and no job is fetched before there is
     /// room to run it.
     ///
-    /// The job is done when the handler returns `()` or `Ok(())`. It goes back if the handler
-    /// returns an error, panics, or is cancelled because the worker stopped or lost its lease.
+    /// The job is done when the handler returns `()` or `Ok(())`. If it returns an error or panics,
+    /// the job runs again after a [`backoff`](WorkerOptions::backoff), and after
+    /// [`max_failures`](WorkerOptions::max_failures) it goes to the dead letters. A handler that is
+    /// cancelled, because the worker stopped or lost its lease, leaves its job to another.
     ///
     /// # Twice
     ///
@@ -179,7 +231,7 @@ impl Queue {
     /// As [`Queue::reader`].
     pub async fn run<H, F, O>(&self, options: WorkerOptions, handler: H) -> Result<Worker, Error>
     where
-        H: Fn(crate::Job) -> F + Send + Sync + 'static,
+        H: Fn(Job) -> F + Send + Sync + 'static,
         F: Future<Output = O> + Send + 'static,
         O: IntoOutcome + 'static,
     {
@@ -200,6 +252,6 @@ impl Queue {
     ///
     /// Cancel safe: each step is atomic.
     pub async fn reap(&self) -> Result<Reaped, Error> {
-        reap::sweep(self).await
+        reap::sweep(self, Whose::Overdue).await
     }
 }

@@ -1,5 +1,7 @@
 //! One typed function per script or command; nothing else knows their wire shapes.
 
+use crate::inspect::{DeadLetter, QueueStats, WorkerStats};
+use crate::job::Job;
 use crate::keys::Keys;
 use crate::reader::Session;
 use bytes::Bytes;
@@ -13,6 +15,11 @@ static BEAT: Script = script!("queue/beat", "scripts/beat.lua");
 static TAKE: Script = script!("queue/take", "scripts/take.lua");
 static ACK: Script = script!("queue/ack", "scripts/ack.lua");
 static RELEASE: Script = script!("queue/release", "scripts/release.lua");
+static RETRY: Script = script!("queue/retry", "scripts/retry.lua");
+static SCHEDULE: Script = script!("queue/schedule", "scripts/schedule.lua");
+static PROMOTE: Script = script!("queue/promote", "scripts/promote.lua");
+static INSPECT: Script = script!("queue/inspect", "scripts/inspect.lua");
+static REPLAY: Script = script!("queue/replay", "scripts/replay.lua");
 static BURY: Script = script!("queue/bury", "scripts/bury.lua");
 static OVERDUE: Script = script!("queue/overdue", "scripts/overdue.lua");
 static REAP: Script = script!("queue/reap", "scripts/reap.lua");
@@ -20,8 +27,10 @@ static REAP: Script = script!("queue/reap", "scripts/reap.lua");
 /// The most jobs in one script: Lua's `unpack` ends near 8,000, and a server that runs a script
 /// serves nobody else.
 pub(crate) const BATCH: usize = 1_000;
-/// The most jobs that one `reap` moves.
-const REAP_BATCH: i64 = 500;
+/// The most jobs that one `reap` or `promote` moves.
+const MOVE_BATCH: i64 = 500;
+/// The longest reason that is kept with a dead letter, in bytes.
+const LONGEST_WHY: usize = 1_024;
 /// The most incarnations of each kind that one `overdue` names.
 const NAMES: i64 = 128;
 /// How long the list of an ended incarnation is looked at: longer than a command of a paused
@@ -35,7 +44,7 @@ pub(crate) async fn push(
     max_len: Option<NonZeroU64>,
     jobs: Vec<Bytes>,
 ) -> Result<(bool, u64), Error> {
-    let max_len = max_len.map_or(0, |most| i64::try_from(most.get()).unwrap_or(i64::MAX));
+    let max_len = max_len.map_or(0, |most| number(most.get()));
     let args = jobs.into_iter().fold(Args::new().int(max_len), Args::shared);
     redis.run(&PUSH, &[&keys.pending], &args).await
 }
@@ -58,17 +67,32 @@ pub(crate) struct Beat {
     pub(crate) renewed: bool,
     /// Jobs in this incarnation's list.
     pub(crate) held: u64,
-    /// Leases of others that are over.
+    /// Leases of others that are over, and lists of those that ended a short while ago: a wait that
+    /// a paused worker had begun may still be served there.
     pub(crate) overdue: u64,
+    /// How long until the next delayed job is due.
+    pub(crate) due_in: Option<Duration>,
+    /// Others whose heartbeat is late while ours is not.
+    pub(crate) silent: u64,
 }
 
-/// Renews a lease.
-pub(crate) async fn beat(redis: &Redis, keys: &Keys, session: &Session) -> Result<Beat, Error> {
-    let args =
-        Args::new().int(redis.clock().micros_arg()).bytes(session.incarnation()).millis(session.lease());
-    let keys = [&keys.leases, session.processing(), &keys.pending];
-    let (renewed, held, _, overdue): (bool, u64, u64, u64) = redis.run(&BEAT, &keys, &args).await?;
-    Ok(Beat { renewed, held, overdue })
+/// Renews a lease, and promises the next heartbeat if others may rely on it.
+pub(crate) async fn beat(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    promise: Option<Duration>,
+    young: Duration,
+) -> Result<Beat, Error> {
+    let args = Args::new()
+        .int(redis.clock().micros_arg())
+        .bytes(session.incarnation())
+        .millis(session.lease())
+        .int(promise.map_or(0, millis))
+        .millis(young);
+    let keys = [&keys.leases, session.processing(), &keys.delayed, &keys.beats, &keys.graves];
+    let (renewed, held, overdue, due_in, silent) = redis.run(&BEAT, &keys, &args).await?;
+    Ok(Beat { renewed, held, overdue, due_in: span(due_in), silent })
 }
 
 /// Takes up to `count` jobs, or `None` if the lease is over.
@@ -142,19 +166,99 @@ pub(crate) async fn release(
     Ok(Removal { registered, removed })
 }
 
-/// Moves a job to the dead letters as `job`.
-pub(crate) async fn bury(
+/// Puts a job among the delayed ones as `job`.
+pub(crate) async fn retry(
     redis: &Redis,
     keys: &Keys,
     session: &Session,
     held: Bytes,
     job: Bytes,
-    why: &str,
+    delay: Duration,
 ) -> Result<Removal, Error> {
-    let args = Args::new().bytes(session.incarnation()).shared(held).shared(job).bytes(why);
+    let args = Args::new()
+        .int(redis.clock().micros_arg())
+        .bytes(session.incarnation())
+        .shared(held)
+        .shared(job)
+        .millis(delay);
+    let keys = [&keys.leases, session.processing(), &keys.delayed];
+    let (registered, removed) = redis.run(&RETRY, &keys, &args).await?;
+    Ok(Removal { registered, removed })
+}
+
+/// When a job is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    In(Duration),
+    /// Milliseconds since 1970.
+    At(i64),
+}
+
+/// Adds a job that waits until it is due; answers how many wait like that.
+pub(crate) async fn schedule(redis: &Redis, keys: &Keys, due: Due, job: Bytes) -> Result<u64, Error> {
+    let args = Args::new().int(redis.clock().micros_arg());
+    let args = match due {
+        Due::In(delay) => args.millis(delay).int(0),
+        Due::At(at_ms) => args.int(0).int(at_ms.max(1)),
+    };
+    let (_, delayed): (i64, u64) =
+        redis.run(&SCHEDULE, &[&keys.delayed, &keys.wake], &args.shared(job)).await?;
+    Ok(delayed)
+}
+
+/// What a promotion did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promoted {
+    pub(crate) moved: u64,
+    /// How long until the next delayed job is due; zero if more are due now.
+    pub(crate) due_in: Option<Duration>,
+}
+
+/// Moves a bounded number of delayed jobs that are due.
+pub(crate) async fn promote(redis: &Redis, keys: &Keys) -> Result<Promoted, Error> {
+    let args = Args::new().int(redis.clock().micros_arg()).int(MOVE_BATCH);
+    let (moved, due_in) = redis.run(&PROMOTE, &[&keys.delayed, &keys.pending], &args).await?;
+    Ok(Promoted { moved, due_in: span(due_in) })
+}
+
+/// Milliseconds from a script, where -1 stands for "never".
+fn span(millis: i64) -> Option<Duration> {
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+/// Moves a job to the dead letters as `job`.
+pub(crate) async fn bury(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    dead: &Dead,
+    max_dead: u64,
+) -> Result<Removal, Error> {
+    let fits = |&end: &usize| dead.why.is_char_boundary(end);
+    let why = (0..=dead.why.len().min(LONGEST_WHY)).rev().find(fits).unwrap_or(0);
+    let args = Args::new()
+        .bytes(session.incarnation())
+        .shared(dead.held.clone())
+        .shared(dead.job.clone())
+        .bytes(&dead.why[..why])
+        .int(number(max_dead));
     let keys = [&keys.leases, session.processing(), &keys.dead];
     let (registered, removed) = redis.run(&BURY, &keys, &args).await?;
     Ok(Removal { registered, removed })
+}
+
+/// A job on its way to the dead letters.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    /// The element exactly as it was taken.
+    pub(crate) held: Bytes,
+    /// The same with its counters moved on.
+    pub(crate) job: Bytes,
+    pub(crate) why: String,
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Where jobs may be waiting for nobody.
@@ -166,14 +270,16 @@ pub(crate) struct Overdue {
     pub(crate) young_graves: Vec<String>,
     /// Incarnations that ended the longest ago.
     pub(crate) old_graves: Vec<String>,
+    /// Incarnations whose heartbeat is late.
+    pub(crate) silent: Vec<String>,
 }
 
 /// Names where jobs may be waiting for nobody.
 pub(crate) async fn overdue(redis: &Redis, keys: &Keys, look_back: Duration) -> Result<Overdue, Error> {
     let args = Args::new().int(redis.clock().micros_arg()).int(millis(look_back)).int(NAMES);
-    let (leases, young_graves, old_graves) =
-        redis.run(&OVERDUE, &[&keys.leases, &keys.graves], &args).await?;
-    Ok(Overdue { leases, young_graves, old_graves })
+    let keys = [&keys.leases, &keys.graves, &keys.beats];
+    let (leases, young_graves, old_graves, silent) = redis.run(&OVERDUE, &keys, &args).await?;
+    Ok(Overdue { leases, young_graves, old_graves, silent })
 }
 
 /// Why a lease is ended.
@@ -185,6 +291,8 @@ pub(crate) enum End {
     Fenced,
     /// Its owner leaves, and no job was started.
     Left,
+    /// Its heartbeat is late and its connection closed; counted as a loss.
+    Gone,
 }
 
 impl End {
@@ -193,6 +301,7 @@ impl End {
             Self::Lost => 1,
             Self::Fenced => 2,
             Self::Left => 3,
+            Self::Gone => 4,
         }
     }
 }
@@ -204,18 +313,94 @@ pub(crate) struct ReapStep {
     pub(crate) ended: bool,
     pub(crate) returned: u64,
     pub(crate) left: u64,
+    /// Jobs that were lost with too many workers and went to the dead letters.
+    pub(crate) buried: u64,
+}
+
+/// What bounds the return of jobs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_losses: u16,
+    pub(crate) max_dead: u64,
 }
 
 /// Ends a lease and returns a bounded number of jobs.
-pub(crate) async fn reap(redis: &Redis, keys: &Keys, incarnation: &str, end: End) -> Result<ReapStep, Error> {
-    let processing = keys.processing(incarnation);
+pub(crate) async fn reap(
+    redis: &Redis,
+    keys: &Keys,
+    incarnation: &str,
+    end: End,
+    limits: Limits,
+) -> Result<ReapStep, Error> {
+    let (processing, alive) = (keys.processing(incarnation), keys.alive(incarnation));
     let args = Args::new()
         .int(redis.clock().micros_arg())
         .bytes(incarnation)
         .int(end.code())
-        .int(REAP_BATCH)
-        .millis(GRAVE);
-    let (ended, returned, left) =
-        redis.run(&REAP, &[&keys.leases, &keys.graves, &processing, &keys.pending], &args).await?;
-    Ok(ReapStep { ended, returned, left })
+        .int(MOVE_BATCH)
+        .millis(GRAVE)
+        .int(limits.max_losses.into())
+        .int(number(limits.max_dead));
+    let keys = [&keys.leases, &keys.graves, &processing, &keys.pending, &keys.dead, &keys.beats, &alive];
+    let (ended, returned, left, buried) = redis.run(&REAP, &keys, &args).await?;
+    Ok(ReapStep { ended, returned, left, buried })
+}
+
+/// Counts jobs by state.
+pub(crate) async fn inspect(redis: &Redis, keys: &Keys) -> Result<QueueStats, Error> {
+    type Reply = (u64, u64, u64, u64, Vec<String>, Option<Bytes>);
+    let args = Args::new().int(redis.clock().micros_arg());
+    let keys = [&keys.pending, &keys.delayed, &keys.dead, &keys.leases];
+    let (now_ms, pending, delayed, dead, leases, next): Reply = redis.run(&INSPECT, &keys, &args).await?;
+    let age = |job: Job| {
+        let pushed = job.id().pushed_at().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_millis(now_ms).saturating_sub(pushed)
+    };
+    let (pairs, _) = leases.as_chunks::<2>();
+    let workers = pairs.iter().map(|[incarnation, until_ms]| {
+        let until_ms: u64 = until_ms.parse().unwrap_or(0);
+        let lease_left = until_ms.checked_sub(now_ms).filter(|left| *left > 0).map(Duration::from_millis);
+        WorkerStats { incarnation: incarnation.clone(), lease_left }
+    });
+    let (workers, oldest_age) = (workers.collect(), next.and_then(Job::open).map(age));
+    Ok(QueueStats { pending, delayed, dead, oldest_age, workers })
+}
+
+/// `LRANGE pending`: the jobs that are next, the very next last.
+pub(crate) async fn peek(redis: &Redis, keys: &Keys, most: u16) -> Result<Vec<Bytes>, Error> {
+    let args = Args::new().int(-i64::from(most.max(1))).int(-1);
+    redis.command("LRANGE", &[&keys.pending], &args).await
+}
+
+/// `XRANGE dead`.
+pub(crate) async fn dead_letters(
+    redis: &Redis,
+    keys: &Keys,
+    after: Option<&str>,
+    most: u16,
+) -> Result<Vec<DeadLetter>, Error> {
+    let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+    let args = Args::new().bytes(from).word("+").word("COUNT").int(most.max(1).into());
+    let entries: Vec<(String, Vec<Bytes>)> = redis.command("XRANGE", &[&keys.dead], &args).await?;
+    let letter = |(id, fields): (String, Vec<Bytes>)| {
+        let field = |name: &str| {
+            let (pairs, _) = fields.as_chunks::<2>();
+            pairs.iter().find(|[field, _]| field == name).map(|[_, value]| value.clone())
+        };
+        let why = String::from_utf8_lossy(&field("why").unwrap_or_default()).into_owned();
+        DeadLetter { id, job: field("job").and_then(Job::open), why }
+    };
+    Ok(entries.into_iter().map(letter).collect())
+}
+
+/// Puts a dead letter's job back as `job`.
+pub(crate) async fn replay(redis: &Redis, keys: &Keys, letter: &str, job: Bytes) -> Result<bool, Error> {
+    let args = Args::new().bytes(letter).shared(job);
+    let reply: Vec<bool> = redis.run(&REPLAY, &[&keys.dead, &keys.pending], &args).await?;
+    Ok(reply.first() == Some(&true))
+}
+
+/// `XDEL dead`.
+pub(crate) async fn delete_dead(redis: &Redis, keys: &Keys, letter: &str) -> Result<bool, Error> {
+    redis.command("XDEL", &[&keys.dead], &Args::new().bytes(letter)).await
 }

@@ -1,10 +1,11 @@
 //! The loop that runs a handler for each job.
 
+use crate::error::Error;
 use crate::job::Job;
 use crate::options::WorkerOptions;
 use crate::outcome::{IntoOutcome, Outcome, Settled};
 use crate::reader::{HeldJob, Reader};
-use redis_patterns_core::telemetry;
+use redis_patterns_core::{Backoff, telemetry};
 use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,6 +55,8 @@ impl Worker {
             handler,
             permits: Arc::new(Semaphore::new(options.concurrency)),
             give_up: CancellationToken::new(),
+            max_failures: options.max_failures,
+            backoff: options.backoff,
             tally: Tally::default(),
         });
         let task = tokio::spawn(run(reader, crew, stop.clone(), options.drain));
@@ -85,6 +88,8 @@ struct Crew<H> {
     handler: H,
     permits: Arc<Semaphore>,
     give_up: CancellationToken,
+    max_failures: u32,
+    backoff: Backoff,
     tally: Tally,
 }
 
@@ -183,6 +188,15 @@ where
     F: Future<Output = O> + Send + 'static,
     O: IntoOutcome + 'static,
 {
+    async fn failed(&self, held: HeldJob, delay: Duration, reason: String) -> Result<Settled, Error> {
+        count(&self.tally.failed);
+        if held.failures() + 1 >= self.max_failures {
+            return held.bury(reason).await;
+        }
+        tracing::debug!(target: telemetry::TARGET, job = %held.id(), ?delay, "the job failed and runs again");
+        held.retry_in(delay).await
+    }
+
     async fn work(&self, held: HeldJob) {
         let handled = caught(async { (self.handler)(held.job().clone()).await.into_outcome() });
         let outcome = tokio::select! {
@@ -196,14 +210,20 @@ where
             }
             outcome = handled => outcome,
         };
-        let settled = match outcome {
-            Some(Outcome::Done) => {
+        let panicked = || Outcome::Retry { reason: "the handler panicked".to_owned() };
+        let settled = match outcome.unwrap_or_else(panicked) {
+            Outcome::Done => {
                 count(&self.tally.done);
                 held.ack().await
             }
-            Some(Outcome::Retry { .. }) | None => {
+            Outcome::Retry { reason } => {
+                let delay = self.backoff.delay(held.failures());
+                self.failed(held, delay, reason).await
+            }
+            Outcome::RetryIn { delay, reason } => self.failed(held, delay, reason).await,
+            Outcome::Dead { reason } => {
                 count(&self.tally.failed);
-                held.release().await
+                held.bury(reason).await
             }
         };
         if let Ok(Settled::Lost) = settled {

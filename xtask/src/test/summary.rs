@@ -1,5 +1,6 @@
 //! What a run of the tests comes down to.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use redis_patterns_testkit::servers::{Running, Topology};
@@ -38,6 +39,15 @@ impl Summary {
 
     fn skipped(&self) -> usize {
         self.skips.len() + self.tally.ignored
+    }
+
+    /// A topology that is left out gives many tests the same reason; it is said once.
+    fn by_reason(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut reasons: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for skip in &self.skips {
+            reasons.entry(skip.reason.as_str()).or_default().push(skip.test.as_str());
+        }
+        reasons
     }
 
     fn ran_nothing(&self) -> bool {
@@ -79,8 +89,9 @@ impl fmt::Display for Summary {
         for (topology, reason) in &self.missing {
             writeln!(f, "  everything on {topology}: {reason}")?;
         }
-        for skip in &self.skips {
-            writeln!(f, "  {}: {}", skip.test, skip.reason)?;
+        for (reason, tests) in self.by_reason() {
+            writeln!(f, "  {reason}")?;
+            tests.iter().try_for_each(|test| writeln!(f, "    {test}"))?;
         }
         if self.tally.ignored > 0 {
             writeln!(f, "  {} marked as ignored in the code", self.tally.ignored)?;
@@ -106,7 +117,7 @@ mod tests {
     fn a_skipped_test_has_not_passed_and_the_count_is_the_last_line() {
         let text = summary(5, 1, false).to_string();
         assert!(text.contains("ran on\n  Redis 8\nfailed\n  a::b\nskipped\n"), "{text}");
-        assert!(text.contains("  everything on cluster: cannot start\n  c::d: no cluster\n"), "{text}");
+        assert!(text.contains("  everything on cluster: cannot start\n  no cluster\n    c::d\n"), "{text}");
         assert_eq!(text.lines().last(), Some("4 passed, 1 failed, 1 skipped"));
     }
 

@@ -22,7 +22,7 @@ cargo xtask tidy        one line per finding; silent text is tidy text
   budgets   .rs file 400 lines, function 70 lines of code, lib.rs of a pattern 80 lines
   layers    no pattern needs another; the client crate is named in one folder only
   rooms     the same files in each pattern crate; what a published crate must have
-  words     nothing unfinished; no sleep in a test
+  words     nothing unfinished; no sleep in a test without a reason (`// sleep: why`)
 ";
 
 /// One thing that is not as it should be.

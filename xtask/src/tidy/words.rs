@@ -14,6 +14,9 @@ const NOWHERE: [(&str, &str); 4] = [
 /// The one place where a test may wait: it asks again and again until a deadline.
 const POLLING_HELPER: &str = "crates/redis-patterns-testkit/src/";
 
+/// What a sleep in a test must be explained with.
+const REASON: &str = "// sleep:";
+
 pub(super) fn check(file: &File) -> Vec<Finding> {
     if !has_extension(&file.path, "rs") {
         return Vec::new();
@@ -35,8 +38,15 @@ fn sleeps(file: &File) -> Vec<Finding> {
     let parts = test_parts(&file.code);
     let in_test = |line: &usize| whole_file || parts.iter().any(|part| part.contains(line));
     let sleeping = (1..).zip(file.code.lines()).filter(|(_, code)| has_word(code, "sleep("));
-    let text = "sleep( in a test: wait for the thing itself with the test kit's polling helper";
-    sleeping.map(|(line, _)| line).filter(in_test).map(|line| file.finding(line, text)).collect()
+    let lines = sleeping.map(|(line, _)| line).filter(in_test).filter(|line| !has_reason(file, *line));
+    let text = format!("sleep( in a test: poll with the test kit, or say why above it: `{REASON} ...`");
+    lines.map(|line| file.finding(line, text.clone())).collect()
+}
+
+/// Some tests are about time that passes; they say so on the line or on the one before.
+fn has_reason(file: &File, line: usize) -> bool {
+    let near = file.text.lines().take(line).skip(line.saturating_sub(2));
+    near.into_iter().any(|text| text.contains(REASON))
 }
 
 #[cfg(test)]
@@ -62,6 +72,12 @@ mod tests {
     fn a_sleep_in_a_test_is_found() {
         assert_eq!(lines("crates/a/tests/b.rs", "\ntokio::time::sleep(x).await;\n"), [2]);
         assert_eq!(lines("crates/a/src/b.rs", "sleep(x);\n#[cfg(test)]\nmod tests {\n  sleep(x);\n}\n"), [4]);
+    }
+
+    #[test]
+    fn a_sleep_with_a_reason_is_free_and_the_next_is_not() {
+        let text = "// sleep: the lease has to end\nsleep(x);\nsleep(x);\nsleep(y); // sleep: the work\n";
+        assert_eq!(lines("crates/a/tests/b.rs", text), [3]);
     }
 
     #[test]

@@ -13,14 +13,14 @@ local now_us, token, lease_ms, memory_ms = tonumber(ARGV[1]), ARGV[2], tonumber(
 local holder = redis.call('GET', KEYS[1])
 if holder then
   local left_ms = redis.call('PTTL', KEYS[1])
+  local owner, fence = string.match(holder, '^([^:]*):(%d+)$')
+  local mine = owner == token
   -- A lock that lost its TTL would be held for ever.
   if left_ms < 0 then
     redis.call('PEXPIRE', KEYS[1], lease_ms)
     left_ms = lease_ms
   end
-  local owner, fence = string.match(holder, '^([^:]*):(%d+)$')
-  if owner == token then return {2, fence, left_ms} end
-  return {0, '0', left_ms}
+  return {mine and 2 or 0, mine and fence or '0', left_ms}
 end
 
 if now_us == 0 then

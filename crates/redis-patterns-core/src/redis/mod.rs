@@ -1,9 +1,11 @@
 //! The handle that every pattern holds. fred is named in this folder only.
 
 mod builder;
+mod calls;
 mod classify;
 mod cluster;
 mod dedicated;
+mod probe;
 mod pubsub;
 mod route;
 mod settings;
@@ -16,34 +18,23 @@ pub use builder::RedisBuilder;
 pub use dedicated::Dedicated;
 pub use pubsub::{Notice, Subscription};
 
-use crate::args::Args;
-use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Executed};
-use crate::key::{Key, Namespace};
-use crate::reply::{FromReply, Value};
-use crate::script::Script;
+use crate::key::Namespace;
 use crate::server_info::ServerInfo;
-use crate::telemetry;
 use cluster::Cluster;
 use fred::clients::Pool;
 use fred::interfaces::ClientLike;
-use fred::types::config::Server;
-use route::{Lines, Servers};
+use route::Servers;
 use settings::Settings;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
-use wire::{Delivery, Request};
-
-/// Waits between tries of what certainly did not run: short, since the deadline bounds them.
-const UNSENT: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
 
 /// A handle on a Redis server, cluster or Sentinel group; cheap to clone.
 ///
@@ -190,151 +181,10 @@ impl Redis {
         self.deadline
     }
 
-    /// Runs a script on the node of its keys.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ErrorKind`]; [`Error::executed`] says whether the script may have run.
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: dropping the future does not take back what was sent.
-    ///
-    /// # If the reply is lost
-    ///
-    /// The script may have run. It is not sent again.
-    pub async fn run<R: FromReply>(&self, script: &Script, keys: &[&Key], args: &Args) -> Result<R, Error> {
-        self.deliver(Request::Script { script, keys, args }).await
-    }
-
-    /// Sends `NAME keys.. args..` to the node of the keys.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ErrorKind`]; [`Error::executed`] says whether the command may have run.
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: dropping the future does not take back what was sent.
-    ///
-    /// # If the reply is lost
-    ///
-    /// The command may have run. It is not sent again.
-    pub async fn command<R: FromReply>(
-        &self,
-        name: &'static str,
-        keys: &[&Key],
-        args: &Args,
-    ) -> Result<R, Error> {
-        self.deliver(Request::Command { name, keys, args }).await
-    }
-
-    /// Sends `NAME args..`, a command without keys, to any node.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ErrorKind`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: dropping the future does not take back what was sent.
-    ///
-    /// # If the reply is lost
-    ///
-    /// The command may have run. It is not sent again.
-    pub async fn keyless<R: FromReply>(&self, name: &'static str, args: &Args) -> Result<R, Error> {
-        self.deliver(Request::Keyless { name, args }).await
-    }
-
-    /// What server this is, asked once.
-    ///
-    /// # Errors
-    ///
-    /// As [`Redis::keyless`], if this is the first time it is asked.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: the next call asks again.
-    pub async fn server_info(&self) -> Result<&ServerInfo, Error> {
-        self.shared.info.get_or_try_init(|| self.ask_info()).await
-    }
-
-    async fn ask_info(&self) -> Result<ServerInfo, Error> {
-        let text: String = self.keyless("INFO", &Args::new()).await?;
-        ServerInfo::parse(&text).ok_or_else(|| Error::reply("INFO", "the answer names no version"))
-    }
-
-    async fn check_server(&self, place: &str) -> Result<(), Error> {
-        let refuse = |kind, what: String| Err(Error::new(kind, Executed::No, "connect", what));
-        let info = self.server_info().await?;
-        if !info.is_new_enough() {
-            return refuse(ErrorKind::ServerTooOld, format!("{place} runs {info}"))
-                .map_err(|error| error.with_next("at least Redis 7.0 or Valkey 7.2 is needed"));
-        }
-        if info.cluster && matches!(self.shared.servers, Servers::One(_)) {
-            return refuse(ErrorKind::Config, format!("{place} is a node of a cluster"))
-                .map_err(|error| error.with_next("use redis-cluster:// instead of redis://"));
-        }
-        Ok(())
-    }
-
-    /// Whether the server has a command, asked once per command.
-    ///
-    /// # Errors
-    ///
-    /// As [`Redis::keyless`], if this is the first time it is asked.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: the next call asks again.
-    pub async fn supports(&self, command: &'static str) -> Result<bool, Error> {
-        let known = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).get(command).copied();
-        if let Some(answer) = known {
-            return Ok(answer);
-        }
-        let reply: Vec<Value> = self.keyless("COMMAND", &Args::new().word("INFO").word(command)).await?;
-        let answer = matches!(reply.first(), Some(Value::Array(facts)) if !facts.is_empty());
-        self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).insert(command, answer);
-        Ok(answer)
-    }
-
     /// A connection of one's own, for commands that block or wait; made at its first use.
     #[must_use]
     pub fn dedicated(&self) -> Dedicated {
         Dedicated::new(self)
-    }
-
-    /// Tells every subscriber of `channel`; answers how many heard it on the node that was asked.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ErrorKind`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: the message may go out.
-    ///
-    /// # If the reply is lost
-    ///
-    /// The message may have gone out. Messages are hints: who missed one reads the state instead.
-    pub async fn publish(&self, channel: &Key, message: impl AsRef<[u8]>) -> Result<u64, Error> {
-        self.command("SPUBLISH", &[channel], &Args::new().bytes(message)).await
-    }
-
-    /// Subscribes to `channel`; when this returns, the server has confirmed it, so a state read
-    /// afterwards and the messages that follow leave no gap.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Connect`] and the like: the first subscription opens a connection, which all share.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    pub async fn subscribe(&self, channel: &Key) -> Result<Subscription, Error> {
-        self.refuse_if_closed("SSUBSCRIBE")?;
-        let hub = self.shared.hub.get_or_try_init(|| pubsub::Hub::connect(self)).await?;
-        hub.subscribe(channel, self.deadline).await
     }
 
     /// Starts a task that runs to its end even if nobody waits for it; [`Redis::close`] waits.
@@ -348,7 +198,8 @@ impl Redis {
         self.shared.work.spawn_on(task, &self.shared.runtime)
     }
 
-    /// Waits for calls and detached tasks that are under way, then ends the connections.
+    /// Waits for calls and detached tasks that are under way, then ends the connections, which takes
+    /// at most the command deadline.
     ///
     /// New calls fail at once with [`ErrorKind::Closed`]; detached tasks may still use other
     /// handles. Every clone is closed.
@@ -359,6 +210,11 @@ impl Redis {
     pub async fn close(&self) {
         self.shared.work.close();
         self.shared.work.wait().await;
+        // fred's farewell has no deadline, and may wait for ever for a server that is gone.
+        let _ = tokio::time::timeout(self.deadline, self.end_connections()).await;
+    }
+
+    async fn end_connections(&self) {
         if let Some(hub) = self.shared.hub.get() {
             hub.close().await;
         }
@@ -377,52 +233,6 @@ impl Redis {
             return Err(Error::new(ErrorKind::Closed, Executed::No, operation, "the handle was closed"));
         }
         Ok(())
-    }
-
-    async fn deliver<R: FromReply>(&self, request: Request<'_>) -> Result<R, Error> {
-        let operation = request.operation();
-        let slot = request.check()?;
-        self.refuse_if_closed(operation)?;
-        let _under_way = self.shared.work.token();
-        let span = tracing::debug_span!(
-            target: telemetry::TARGET, telemetry::SPAN_CALL,
-            db.system.name = telemetry::DB_SYSTEM, db.operation.name = operation
-        );
-        let value = self.send_until_deadline(request, slot).instrument(span).await?;
-        R::from_reply(value)
-            .ok_or_else(|| Error::reply(operation, "the reply has another shape than expected"))
-    }
-
-    /// Sends a command without keys to one node.
-    async fn ask_node<R: FromReply>(
-        &self,
-        server: &Server,
-        name: &'static str,
-        args: &Args,
-    ) -> Result<R, Error> {
-        self.refuse_if_closed(name)?;
-        let how = Delivery { deadline: self.deadline, blocking: false, asking: false };
-        let value = self.shared.servers.send_to(server, Request::Keyless { name, args }, how).await?;
-        R::from_reply(value).ok_or_else(|| Error::reply(name, "the reply has another shape than expected"))
-    }
-
-    async fn send_until_deadline(&self, request: Request<'_>, slot: Option<u16>) -> Result<Value, Error> {
-        let started = Instant::now();
-        let mut tries = 0;
-        loop {
-            let left = self.deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
-            let how = Delivery { deadline: left, blocking: false, asking: false };
-            let error = match self.shared.servers.send(&Lines::Shared, request, slot, how).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            let wait = UNSENT.delay(tries);
-            if !error.is_retry_safe() || started.elapsed() + wait >= self.deadline {
-                return Err(error);
-            }
-            tries += 1;
-            tokio::time::sleep(wait).await;
-        }
     }
 }
 

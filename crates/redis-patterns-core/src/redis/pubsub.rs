@@ -18,6 +18,41 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
 
+impl Redis {
+    /// Tells every subscriber of `channel`; answers how many heard it on the node that was asked.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the message may go out.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The message may have gone out. Messages are hints: who missed one reads the state instead.
+    pub async fn publish(&self, channel: &Key, message: impl AsRef<[u8]>) -> Result<u64, Error> {
+        self.command("SPUBLISH", &[channel], &Args::new().bytes(message)).await
+    }
+
+    /// Subscribes to `channel`; when this returns, the server has confirmed it, so a state read
+    /// afterwards and the messages that follow leave no gap.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connect`] and the like: the first subscription opens a connection, which all share.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn subscribe(&self, channel: &Key) -> Result<Subscription, Error> {
+        self.refuse_if_closed("SSUBSCRIBE")?;
+        let hub = self.shared.hub.get_or_try_init(|| Hub::connect(self)).await?;
+        hub.subscribe(channel, self.deadline).await
+    }
+}
+
 /// What a subscription hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {

@@ -70,9 +70,10 @@ impl Redirect {
     /// Reads `MOVED 3999 127.0.0.1:6381` or `ASK 3999 127.0.0.1:6381`; an empty host is that of
     /// the node that was `asked`.
     pub(super) fn parse(details: &str, asked: &Server) -> Option<Self> {
-        let mut words = details.split_whitespace();
-        let kind = words.next()?;
-        let (host, port) = words.nth(1)?.rsplit_once(':')?;
+        let words: Vec<_> = details.split_whitespace().collect();
+        // More words mean a script that met the redirection half way: it must not run again.
+        let [kind, _, address] = words[..] else { return None };
+        let (host, port) = address.rsplit_once(':')?;
         let host = if host.is_empty() || host == "?" { asked.host.to_string() } else { host.to_owned() };
         let server = Server::new(host, port.parse().ok()?);
         match kind {
@@ -117,5 +118,6 @@ mod tests {
         assert_eq!(Redirect::parse("ASK 1 :7", &asked()), Some(Redirect::Ask(Server::new("10.0.0.1", 7))));
         assert_eq!(Redirect::parse("MOVED 1 ::1:7", &asked()), Some(Redirect::Moved(Server::new("::1", 7))));
         assert_eq!(Redirect::parse("ERR no", &asked()), None);
+        assert_eq!(Redirect::parse("MOVED 1 h:7 script: 0a1b, on @user_script:3.", &asked()), None);
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
     let Some((line, text)) = &header.returns else {
         return;
     };
-    let listed: Vec<Option<i64>> = text.split('|').map(listed).collect();
+    let listed = alternatives(text);
     let (returned, hidden) = returned(body);
     for (code, at) in &returned {
         if !listed.contains(&Some(*code)) && !listed.contains(&None) {
@@ -29,9 +29,33 @@ pub(super) fn compare(header: &Header, body: &[Token], problems: &mut Problems) 
     }
 }
 
-/// The code at the start of one alternative.
-fn listed(alternative: &str) -> Option<i64> {
-    let text = alternative.trim().trim_start_matches('{').trim_start();
+/// The alternatives of a `returns` line, each with its code: those of `1 freed | 0 not held`, and of
+/// `{1 taken | 0 over, jobs | -1 none}` those before the first comma.
+fn alternatives(text: &str) -> Vec<Option<i64>> {
+    let (mut depth, mut start, mut found) = (0usize, 0, Vec::new());
+    for (at, c) in text.char_indices().chain([(text.len(), '|')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 || at == text.len() => {
+                let part = text[start..at].trim();
+                let first = part.strip_prefix('{').map_or(part, |list| first_item(list));
+                found.extend(first.split('|').map(code));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn first_item(list: &str) -> &str {
+    list.split([',', '}']).next().unwrap_or(list)
+}
+
+/// The integer that an alternative starts with.
+fn code(alternative: &str) -> Option<i64> {
+    let text = alternative.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or(text.len());
     text[..end].parse().ok()
 }

@@ -20,6 +20,8 @@ pub(super) struct Header {
     pub(super) arguments: Indexes,
     /// The text after `returns`, continued lines joined, and its line.
     pub(super) returns: Option<(usize, String)>,
+    /// The end of the narrowest range of a key or an argument, as in `most jobs to take, 1 to 1000`.
+    pub(super) count: Option<u64>,
 }
 
 /// Reads the head; whatever it lacks is a problem.
@@ -35,6 +37,9 @@ pub(super) fn parse(text: &str, stem: &str, problems: &mut Problems) -> Header {
     }
     let mut replay = false;
     for (line, item) in items {
+        if item.starts_with(['K', 'A']) {
+            header.count = header.count.into_iter().chain(count(&item)).min();
+        }
         if let Some(rest) = item.strip_prefix("KEYS[") {
             indexes::add(line, rest, "KEYS", &mut header.keys, problems);
         } else if let Some(rest) = item.strip_prefix("ARGV[") {
@@ -70,6 +75,13 @@ fn join<'a>(comments: impl Iterator<Item = (usize, &'a str)>) -> Vec<(usize, Str
         }
     }
     items
+}
+
+/// The end of a range, `1000` in `1 to 1000`; of `1 to 2^53` nobody can unpack so many.
+fn count(item: &str) -> Option<u64> {
+    let words: Vec<&str> = item.split([' ', ',', ';', '.']).collect();
+    let ranges = words.windows(3).filter(|w| w[1] == "to" && w[0].parse::<u64>().is_ok());
+    ranges.map(|w| w[2].parse().unwrap_or(u64::MAX)).min()
 }
 
 /// What follows `keyword` and a blank, if something does.

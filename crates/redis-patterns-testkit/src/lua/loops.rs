@@ -2,20 +2,25 @@
 //! digits.
 
 use super::Problems;
+use super::header::Header;
 use super::locals::{self, Holds, Locals};
 use super::tokens::{Kind, Token, arguments, closing, reads};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+/// The most values to unpack at once: Lua's own limit is a little below 8000.
+const MAX_UNPACKED: u64 = 7_000;
+
 /// Checks every loop, function and `unpack` of a script.
-pub(super) fn check(tokens: &[Token], problems: &mut Problems) {
+pub(super) fn check(header: &Header, tokens: &[Token], problems: &mut Problems) {
     let locals = locals::find(tokens);
+    let counted = header.count.is_some_and(|count| count <= MAX_UNPACKED);
     for (at, token) in tokens.iter().enumerate() {
         let problem = match token.text.as_str() {
             _ if token.kind != Kind::Word => None,
             "while" | "repeat" => Some(format!("`{}` has no bound; write a numeric `for`", token.text)),
             "for" => for_loop(tokens, at, &locals),
-            "unpack" if reads(tokens, at + 1, &["("]) => unpack(tokens, at),
+            "unpack" if reads(tokens, at + 1, &["("]) => unpack(tokens, at, counted),
             "tostring" if reads(tokens, at + 1, &["("]) => Some(
                 "tostring writes large numbers with an exponent; use string.format('%.0f', n)".to_owned(),
             ),
@@ -86,13 +91,16 @@ fn is_atom(token: &Token, locals: &Locals) -> bool {
     token.kind == Kind::Number || (token.is_word() && locals.get(&token.text) == Some(&Holds::Bound))
 }
 
-/// `unpack(t, i, math.min(i + 999, #t))`: the stack of Lua holds some thousand values, so `#t`
-/// alone is no bound.
-fn unpack(tokens: &[Token], at: usize) -> Option<String> {
+/// `unpack(t, i, math.min(i + 999, #t))`. `#t` alone is a bound only where the header names the
+/// largest count (`1 to 1000`) that the caller keeps to.
+fn unpack(tokens: &[Token], at: usize, counted: bool) -> Option<String> {
     let bounds = arguments(tokens, at + 1);
     let last = bounds.get(2).map(|b| &tokens[b.clone()]);
-    let whole = last.is_none_or(|b| b.len() == 2 && b[0].is("#"));
-    whole.then(|| "unpack in chunks: unpack(t, i, math.min(i + 999, #t))".to_owned())
+    let whole = last.is_none_or(|b| b.len() == 2 && b[0].is("#") && !counted);
+    whole.then(|| {
+        let chunks = "unpack in chunks, unpack(t, i, math.min(i + 999, #t))";
+        format!("{chunks}, or to #t with the largest count in the header: `1 to 1000`")
+    })
 }
 
 /// A function that reaches itself, through others too.

@@ -80,7 +80,7 @@ pub fn check_text(path: &Path, text: &str) -> Vec<Finding> {
     codes::compare(&header, &body, &mut problems);
     calls::check_keys(&body, &calls, &mut problems);
     calls::check_flags(&header, &calls, &mut problems);
-    loops::check(&body, &mut problems);
+    loops::check(&header, &body, &mut problems);
     order::check(&body, &calls, &mut problems);
     let lines = text.lines().count();
     if lines > MAX_LINES {

@@ -86,6 +86,16 @@ fn unpack_is_chunked_and_numbers_keep_their_digits() {
         "for i = 1, #ARGV, 1000 do\nredis.call('RPUSH', first, unpack(ARGV, i, math.min(i + 999, #ARGV)))\nend",
     ));
     keeps(&with_body("local t = {} redis.call('RPUSH', first, unpack(t, 1, 4))"));
+    let whole = with_body("redis.call('RPUSH', first, unpack(ARGV, 2, #ARGV))");
+    keeps(&whole.replace("value  bytes", "value  bytes, 1 to 1000"));
+    keeps(
+        &whole
+            .replace("value  bytes", "value  bytes, 1 to 1000")
+            .replace("string\n", "string, 1 to 86400000 ms\n"),
+    );
+    breaks(&whole.replace("value  bytes", "value  bytes, 1 to 8000"), 9, "unpack in chunks");
+    breaks(&whole.replace("value  bytes", "value  bytes, 1 to 2^53"), 9, "unpack in chunks");
+    breaks(&whole.replace("the same", "1 to 1000 times the same"), 9, "unpack in chunks");
     body_breaks("redis.call('RPUSH', first, unpack(ARGV))", "unpack in chunks");
     body_breaks("redis.call('RPUSH', first, unpack(ARGV, 2))", "unpack in chunks");
     body_breaks("redis.call('RPUSH', first, unpack(ARGV, 2, #ARGV))", "unpack in chunks");

@@ -64,6 +64,10 @@ fn codes_of_the_header_are_those_of_the_body() {
     breaks(&GOOD.replace("1 freed | 0", "0"), 9, "returns 1, which the header's `returns` does not list");
     keeps(&GOOD.replace("return 0", "return {0, 7}").replace("0 not held", "{0, left ms} not held"));
     keeps(&GOOD.replace("token\n-- replay", "\n--          token\n-- replay"));
+    let nested = GOOD.replace("return 0", "return {0, -1}").replace("return 1", "return {1, 5}");
+    let line = "{1 freed | 0 not held, ms left | -1 none}";
+    keeps(&nested.replace("1 freed | 0 not held by this token", line));
+    breaks(&nested.replace("1 freed | 0 not held by this token", "{1 freed, ms | 0 none}"), 7, "returns 0");
     let computed = GOOD.replace("return 1", "return first and 1 or 3");
     breaks(&computed, 9, "returns 3");
     keeps(&computed.replace("1 freed", "1 freed | 3 freed late"));

@@ -94,8 +94,9 @@ fn a_replica_takes_over_from_a_killed_primary() {
     for launcher in launchers() {
         let servers = Replicated::start_with(&launcher, &Options::new().replicas(2)).unwrap();
         let old = servers.primary().unwrap();
-        write_and_read(old, "before");
+        // WAIT speaks of the writes of its own connection.
         let mut conn = old.conn().unwrap();
+        conn.cmd(&["SET", "before", "value"]).unwrap();
         let acknowledged = conn.cmd(&["WAIT", "2", "5000"]).unwrap().int();
         assert_eq!(acknowledged, Some(2), "{launcher:?}");
         old.kill().unwrap();

@@ -9,6 +9,7 @@ use crate::outcome::Settled;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A job that this reader holds under its lease.
@@ -78,6 +79,42 @@ impl HeldJob {
         self.settle(back).await
     }
 
+    /// Puts the job among the delayed ones, to run again after `delay`; counts as a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::ack`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`HeldJob::ack`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`HeldJob::ack`].
+    pub async fn retry_in(self, delay: Duration) -> Result<Settled, Error> {
+        let job = self.failed();
+        self.settle(Verb::Retry { job, delay }).await
+    }
+
+    /// Moves the job to the dead letters with the reason `why`, of which 1,024 bytes are kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::ack`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`HeldJob::ack`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`HeldJob::ack`].
+    pub async fn bury(self, why: impl Into<String>) -> Result<Settled, Error> {
+        let job = self.failed();
+        self.settle(Verb::Bury { job, why: why.into() }).await
+    }
+
     async fn settle(mut self, verb: Verb) -> Result<Settled, Error> {
         let (answer, asked) = oneshot::channel();
         self.send(verb, Some(answer));
@@ -90,6 +127,13 @@ impl HeldJob {
         let (session, id) = (self.session.clone(), self.job.id());
         // The settling task is gone only after the reader was closed, which gave the job back.
         let _ = self.shared.outbox.send(Settle::Job { session, id, held, verb, answer });
+    }
+
+    fn failed(&self) -> bytes::Bytes {
+        self.job.restamped(|header| {
+            header.deliveries = header.deliveries.saturating_add(1);
+            header.failures = header.failures.saturating_add(1);
+        })
     }
 
     fn moved_on(&self) -> bytes::Bytes {

@@ -1,8 +1,9 @@
 //! A worker's end of the queue: jobs come in under a lease, and each is settled once.
 //!
-//! Four tasks share it. One fetches and owns the connection that blocks: it is never cancelled, so
+//! Five tasks share it. One fetches and owns the connection that blocks: it is never cancelled, so
 //! no answer of the server falls on the floor. One settles, and tries again until the server has
 //! answered. One renews the lease. One sweeps for the jobs of workers that are gone.
+//! One sleeps until the next delayed job is due.
 
 mod beat;
 mod close;
@@ -11,6 +12,7 @@ mod held;
 mod session;
 mod settle;
 mod shared;
+mod timer;
 
 pub use held::HeldJob;
 pub(crate) use session::Session;

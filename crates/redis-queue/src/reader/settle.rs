@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use super::shared::{Shared, count};
+use super::timer::sooner;
 use crate::error::Error;
 use crate::job::JobId;
 use crate::outcome::Settled;
@@ -11,6 +12,7 @@ use redis_patterns_core::{Backoff, Error as RedisError, Executed};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// The most settlements that go out together.
 const TOGETHER: usize = 256;
@@ -38,6 +40,11 @@ pub(super) enum Verb {
     /// Back to the front, as this element.
     Release {
         back: Bytes,
+    },
+    /// To the delayed jobs, as this element.
+    Retry {
+        job: Bytes,
+        delay: Duration,
     },
     /// To the dead letters, as this element.
     Bury {
@@ -120,8 +127,15 @@ async fn one(shared: &Shared, session: &Session, waiting: Waiting, verb: Verb) {
             let ask = || scripts::release(redis, keys, session, held(), back.clone());
             until_answered(shared, session, ask).await
         }
+        Verb::Retry { job, delay } => {
+            let ask = || scripts::retry(redis, keys, session, held(), job.clone(), delay);
+            let answer = until_answered(shared, session, ask).await;
+            shared.due.send_modify(|due| *due = sooner(*due, Instant::now() + delay));
+            answer
+        }
         Verb::Bury { job, why } => {
-            let ask = || scripts::bury(redis, keys, session, held(), job.clone(), &why);
+            let dead = scripts::Dead { held: held(), job, why };
+            let ask = || scripts::bury(redis, keys, session, &dead, shared.queue.options.max_dead);
             until_answered(shared, session, ask).await
         }
     };

@@ -9,4 +9,5 @@ local max_len = tonumber(ARGV[1])
 local depth = redis.call('LLEN', KEYS[1])
 if max_len > 0 and depth + #ARGV - 1 > max_len then return {0, depth} end
 
-return {1, redis.call('LPUSH', KEYS[1], unpack(ARGV, 2, #ARGV))}
+for i = 2, #ARGV, 500 do depth = redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 499, #ARGV))) end
+return {1, depth}

@@ -21,5 +21,5 @@ if until_ms <= math.floor(now_us / 1000) then return {0, waiting, {}} end
 if waiting == 0 then return {1, 0, {}} end
 
 local jobs = redis.call('RPOP', KEYS[2], ARGV[3])
-redis.call('LPUSH', KEYS[3], unpack(jobs, 1, #jobs))
+for i = 1, #jobs, 500 do redis.call('LPUSH', KEYS[3], unpack(jobs, i, math.min(i + 499, #jobs))) end
 return {1, waiting - #jobs, jobs}

@@ -3,7 +3,7 @@
 -- KEYS[1] window     string, decimal count; its TTL is what is left of the window; absent = none open
 -- ARGV[1] limit      requests per window, 1 to 2^53
 -- ARGV[2] period_ms  length of a window, 1 to 2^53
--- returns  {1 allowed | 0 denied, count in the window, ms until the window ends}
+-- returns  {1 allowed | 0 denied, count in the window, at most the limit, ms until the window ends}
 -- replay   a second run counts again: it can only refuse more, never admit more
 local limit, period_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count = tonumber(redis.call('GET', KEYS[1]) or 0)
@@ -16,4 +16,4 @@ if left_ms < 0 then
   redis.call('PEXPIRE', KEYS[1], period_ms, 'NX')
   left_ms = period_ms
 end
-return {allowed, count, left_ms}
+return {allowed, math.min(count, limit), left_ms}

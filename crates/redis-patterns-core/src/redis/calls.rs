@@ -1,0 +1,122 @@
+//! Commands and scripts: one send each, within one deadline.
+
+use super::Redis;
+use super::route::Lines;
+use super::wire::{Delivery, Request};
+use crate::args::Args;
+use crate::backoff::Backoff;
+use crate::error::Error;
+use crate::key::Key;
+use crate::reply::{FromReply, Value};
+use crate::script::Script;
+use crate::telemetry;
+use fred::types::config::Server;
+use std::time::{Duration, Instant};
+use tracing::Instrument as _;
+
+/// Waits between tries of what certainly did not run: short, since the deadline bounds them.
+const UNSENT: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+
+impl Redis {
+    /// Runs a script on the node of its keys.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`](crate::ErrorKind); [`Error::executed`] says whether the script may have run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The script may have run. It is not sent again.
+    pub async fn run<R: FromReply>(&self, script: &Script, keys: &[&Key], args: &Args) -> Result<R, Error> {
+        self.deliver(Request::Script { script, keys, args }).await
+    }
+
+    /// Sends `NAME keys.. args..` to the node of the keys.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`](crate::ErrorKind); [`Error::executed`] says whether the command may have run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The command may have run. It is not sent again.
+    pub async fn command<R: FromReply>(
+        &self,
+        name: &'static str,
+        keys: &[&Key],
+        args: &Args,
+    ) -> Result<R, Error> {
+        self.deliver(Request::Command { name, keys, args }).await
+    }
+
+    /// Sends `NAME args..`, a command without keys, to any node.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`](crate::ErrorKind).
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The command may have run. It is not sent again.
+    pub async fn keyless<R: FromReply>(&self, name: &'static str, args: &Args) -> Result<R, Error> {
+        self.deliver(Request::Keyless { name, args }).await
+    }
+
+    async fn deliver<R: FromReply>(&self, request: Request<'_>) -> Result<R, Error> {
+        let operation = request.operation();
+        let slot = request.check()?;
+        self.refuse_if_closed(operation)?;
+        let _under_way = self.shared.work.token();
+        let span = tracing::debug_span!(
+            target: telemetry::TARGET, telemetry::SPAN_CALL,
+            db.system.name = telemetry::DB_SYSTEM, db.operation.name = operation
+        );
+        let value = self.send_until_deadline(request, slot).instrument(span).await?;
+        R::from_reply(value)
+            .ok_or_else(|| Error::reply(operation, "the reply has another shape than expected"))
+    }
+
+    /// Sends a command without keys to one node.
+    pub(super) async fn ask_node<R: FromReply>(
+        &self,
+        server: &Server,
+        name: &'static str,
+        args: &Args,
+    ) -> Result<R, Error> {
+        self.refuse_if_closed(name)?;
+        let how = Delivery { deadline: self.deadline, blocking: false, asking: false };
+        let value = self.shared.servers.send_to(server, Request::Keyless { name, args }, how).await?;
+        R::from_reply(value).ok_or_else(|| Error::reply(name, "the reply has another shape than expected"))
+    }
+
+    async fn send_until_deadline(&self, request: Request<'_>, slot: Option<u16>) -> Result<Value, Error> {
+        let started = Instant::now();
+        let mut tries = 0;
+        loop {
+            let left = self.deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
+            let how = Delivery { deadline: left, blocking: false, asking: false };
+            let error = match self.shared.servers.send(&Lines::Shared, request, slot, how).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let wait = UNSENT.delay(tries);
+            if !error.is_retry_safe() || started.elapsed() + wait >= self.deadline {
+                return Err(error);
+            }
+            tries += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
