@@ -21,6 +21,7 @@ mod scope;
 mod scripts;
 #[cfg(feature = "sqlx")]
 pub mod sql;
+mod wait;
 
 pub use abandoned::{Judge, OnAbandoned, Verdict};
 pub use begin::Begin;
