@@ -2,7 +2,7 @@
 
 use crate::keys::LockKeys;
 use crate::scripts::{self, Freed};
-use redis_patterns_core::{Backoff, BootInstant, Redis, Token};
+use redis_patterns_core::{Backoff, BootInstant, ErrorKind, Redis, Token};
 use std::future::Future;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -69,6 +69,8 @@ async fn free(redis: &Redis, claim: &Claim, grant: Grant) {
         match scripts::release(redis, claim).await {
             Ok(Freed::Yes) => return,
             Ok(Freed::FreeAlready | Freed::HeldByAnother) => found_nothing += 1,
+            // Nothing is sent any more: the lease frees it.
+            Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(_) => {}
         }
         // A request that was cut off may reach the server after its release: it is looked for again.

@@ -91,4 +91,13 @@ on_every_topology! {
         within(Duration::from_secs(5), redis.close()).await;
         assert_eq!(within(LEASE * 4, guard.lost()).await, Lost::Expired);
     }
+
+    async fn a_guard_dropped_after_the_close_keeps_nobody_waiting(t: TestRedis) {
+        let redis = t.another().await;
+        let locks = Locks::new(redis.clone(), LockOptions::new().lease(Duration::from_secs(3_600)).unwrap());
+        let guard = take(&locks).await;
+        within(Duration::from_secs(20), redis.close()).await;
+        drop(guard);
+        within(Duration::from_secs(5), locks.close()).await;
+    }
 }
