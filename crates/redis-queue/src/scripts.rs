@@ -55,6 +55,8 @@ pub(crate) struct Beat {
     pub(crate) due_in: Option<Duration>,
     /// Others whose heartbeat is late while ours is not.
     pub(crate) silent: u64,
+    /// Whether the server sees the subscription of this process.
+    pub(crate) seen: bool,
 }
 
 /// Renews a lease, and promises the next heartbeat if others may rely on it.
@@ -71,9 +73,11 @@ pub(crate) async fn beat(
         .millis(session.lease())
         .int(promise.map_or(0, millis))
         .millis(young);
-    let keys = [&keys.leases, session.processing(), &keys.delayed, &keys.beats, &keys.graves];
-    let (renewed, held, overdue, due_in, silent) = redis.run(&BEAT, &keys, &args).await?;
-    Ok(Beat { renewed, held, overdue, due_in: span(due_in), silent })
+    let alive = keys.alive(session.incarnation());
+    let keys = [&keys.leases, session.processing(), &keys.delayed, &keys.beats, &keys.graves, &alive];
+    let (renewed, held, overdue, due_in, silent, seen): (bool, u64, u64, i64, u64, u64) =
+        redis.run(&BEAT, &keys, &args).await?;
+    Ok(Beat { renewed, held, overdue, due_in: span(due_in), silent, seen: seen > 0 })
 }
 
 /// Takes up to `count` jobs, or `None` if the lease is over.

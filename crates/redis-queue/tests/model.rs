@@ -124,7 +124,8 @@ impl Model {
         let [leases, delayed, beats, graves] =
             ["leases", "delayed", "beats", "graves"].map(|p| server.key(p));
         let args = self.clock().bytes(worker).int(LEASE_MS).int(0).int(1_000);
-        let keys = [&leases, &server.processing(worker), &delayed, &beats, &graves];
+        let alive_channel = server.key(&format!("alive.{worker}"));
+        let keys = [&leases, &server.processing(worker), &delayed, &beats, &graves, &alive_channel];
         let reply: Vec<i64> = server.run(script!("beat"), &keys, args).await;
         let alive = self.alive(worker);
         assert_eq!(reply[..2], [i64::from(alive), self.held[worker].len() as i64]);

@@ -121,13 +121,13 @@ on_every_topology! {
 
     async fn beat_renews_again(t: TestRedis) {
         let keys = holding(&t, 2).await;
-        let all = [&keys.leases, &keys.processing, &keys.delayed, &keys.beats, &keys.graves];
+        let all = [&keys.leases, &keys.processing, &keys.delayed, &keys.beats, &keys.graves, &keys.alive];
         let args = Args::new().int(NOW_US).bytes(WORKER).int(5_000).int(700).int(1_000);
         let (first, second) = twice(&t.redis, &script!("beat"), &all, args).await;
-        assert_eq!((first, second), (ints(&[1, 2, 0, -1, 0]), ints(&[1, 2, 0, -1, 0])));
+        assert_eq!((first, second), (ints(&[1, 2, 0, -1, 0, 0]), ints(&[1, 2, 0, -1, 0, 0])));
         let late = Args::new().int(NOW_US + 5_000_001).bytes(WORKER).int(5_000).int(700).int(1_000);
         let (first, second) = twice(&t.redis, &script!("beat"), &all, late).await;
-        assert_eq!((first, second), (ints(&[0, 2, 1, -1, 0]), ints(&[0, 2, 1, -1, 0])), "a lease that is over stays over");
+        assert_eq!((first, second), (ints(&[0, 2, 1, -1, 0, 0]), ints(&[0, 2, 1, -1, 0, 0])), "a lease that is over stays over");
     }
 
     async fn take_takes_more_the_second_time_and_nothing_without_a_lease(t: TestRedis) {

@@ -76,6 +76,9 @@ impl Heart {
             Ok(beat) if beat.renewed => {
                 session.renew(sent);
                 self.compare(beat.held, session.holds());
+                if promise.is_some() && !beat.seen {
+                    self.shared.unseen.notify_one();
+                }
                 self.shared.due_in(beat.due_in);
                 if beat.silent > 0 {
                     self.shared.gone_due.store(true, Ordering::Release);
@@ -151,8 +154,14 @@ async fn be_present(shared: &Shared, session: &Session) {
         if let Ok(mut subscription) = shared.queue.redis.subscribe(&channel).await {
             session.set_present(true);
             shared.beat_due.notify_one();
-            // It brings no messages; it ends when the handle is closed.
-            while subscription.next().await.is_ok() {}
+            // It brings no messages; it ends when the handle is closed. The server that owns the
+            // slot may have become another, which does not see it.
+            loop {
+                tokio::select! {
+                    () = shared.unseen.notified() => break,
+                    heard = subscription.next() => if heard.is_err() { break },
+                }
+            }
         }
         session.set_present(false);
         tokio::time::sleep(SUBSCRIBE_AGAIN).await;

@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     /// A heartbeat is due at once: the first job came in or this process can be seen, and others
     /// rely on quick ones from now.
     pub(super) beat_due: Notify,
+    /// The server does not see the subscription of this process.
+    pub(super) unseen: Notify,
     /// When the next delayed job is due, as far as is known here.
     pub(super) due: watch::Sender<Option<Instant>>,
     pub(super) counters: Counters,
@@ -109,6 +111,7 @@ impl Shared {
             sweep_due: Notify::new(),
             gone_due: AtomicBool::new(false),
             beat_due: Notify::new(),
+            unseen: Notify::new(),
             due: watch::Sender::new(None),
             counters: Counters::default(),
         };
