@@ -56,9 +56,22 @@ async fn calls(t: &TestRedis) -> u64 {
     of("cmdstat_evalsha") + of("cmdstat_eval") + of("cmdstat_ssubscribe") + of("cmdstat_sunsubscribe")
 }
 
+/// Contends once, so that connections are made and scripts are known.
+async fn warm_up(locks: &Locks, how: How) {
+    let guard = take(locks, how).await;
+    let waiting = tokio::spawn({
+        let locks = locks.clone();
+        async move { take(&locks, how).await }
+    });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let _ = guard.release().await.unwrap();
+    let _ = waiting.await.unwrap().release().await.unwrap();
+}
+
 async fn measure(t: &TestRedis, name: &str, how: How, run: Duration) {
     let options = LockOptions::new().lease(Duration::from_secs(30)).unwrap();
     let locks = Locks::new(t.another().await, options);
+    warm_up(&locks, how).await;
     let before = calls(t).await;
     let workers: Vec<_> = (0..WAITERS).map(|_| tokio::spawn(worker(locks.clone(), how, run))).collect();
     let (mut waits, mut served) = (Vec::new(), Vec::new());

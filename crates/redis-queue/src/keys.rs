@@ -1,9 +1,9 @@
 //! Every key of this crate. All keys of a queue share the tag `{queue}`.
 //!
-//! None of them has a TTL: a job that waits, runs or died must not vanish by itself, and the two
+//! Only the keys of unique jobs have a TTL: a job that waits, runs or died must not vanish by itself, and the two
 //! sorted sets are what finds it. Each is empty, and so absent, when the queue is idle and clean.
 
-use redis_patterns_core::{Key, Namespace, Tag};
+use redis_patterns_core::{FieldHasher, Key, Namespace, Tag};
 
 const PATTERN: &str = "q";
 
@@ -43,6 +43,13 @@ impl Keys {
             namespace: namespace.clone(),
             tag,
         }
+    }
+
+    /// `ns:q:{queue}:unique.<hash>`: id of the job that was pushed with a key; its TTL is the window
+    /// in which no other is.
+    pub(crate) fn unique(&self, key: &[u8]) -> Key {
+        let hash = FieldHasher::new("queue/unique").field(key).finish().to_hex();
+        self.namespace.part(PATTERN, &self.tag, &format!("unique.{}", &hash[..32]))
     }
 
     /// `ns:q:{queue}:alive.<incarnation>`: channel that a worker's process listens to, for no

@@ -72,6 +72,7 @@ pub struct WorkerOptions {
     pub(crate) drain: Duration,
     pub(crate) max_failures: u32,
     pub(crate) backoff: Backoff,
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl WorkerOptions {
@@ -113,6 +114,13 @@ impl WorkerOptions {
         self
     }
 
+    /// How long a handler may take; as long as it likes unless set. One that takes longer is
+    /// cancelled, which counts as a failure.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// How long a stop waits for handlers that run; 30 s unless set. After that they are cancelled
     /// and their jobs go back.
     pub fn drain(mut self, drain: Duration) -> Self {
@@ -145,6 +153,7 @@ impl Default for WorkerOptions {
             lease: Duration::from_secs(15),
             block: Duration::from_secs(8),
             drain: Duration::from_secs(30),
+            timeout: None,
             max_failures: 25,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600)),
         }

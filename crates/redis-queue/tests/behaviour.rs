@@ -162,6 +162,7 @@ on_every_topology! {
         for round in 0..30 {
             let reader = Arc::new(reader(&queue).await);
             let waiter = tokio::spawn({ let reader = reader.clone(); async move { reader.next().await } });
+            // sleep: the close shall come at any moment of the wait.
             tokio::time::sleep(Duration::from_millis(round % 7)).await;
             waiter.abort();
             assert!(waiter.await.is_err());
@@ -215,6 +216,7 @@ on_every_topology! {
             async move {
                 let at_once = running.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
                 highest.fetch_max(at_once, std::sync::atomic::Ordering::SeqCst);
+                // sleep: what the handler does.
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
             }

@@ -186,6 +186,7 @@ fn worker_process() {
             let payload = String::from_utf8(job.payload().to_vec()).unwrap();
             let (name, millis) = payload.split_once('/').unwrap();
             process::say(&format!("start {name} {}", job.delivery()));
+            // sleep: what the handler does.
             tokio::time::sleep(Duration::from_millis(millis.parse().unwrap())).await;
             process::say(&format!("end {name} {}", job.delivery()));
         };

@@ -1,16 +1,17 @@
 //! What a check answers.
 
+use crate::scripts::{Answer, Mark};
 use std::time::Duration;
 
 /// Whether a request may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It may, and was counted.
+    /// It may, and was charged (by [`peek`](crate::RateLimiter::peek): it would be).
     Allowed,
-    /// It may not, and counted nothing. It may be tried again after `retry_after`.
+    /// It may not, and was charged nothing. It may be tried again after `retry_after`.
     Denied {
-        /// How long to wait, from the moment the server answered.
+        /// How long to wait, from the moment the server answered; never zero.
         retry_after: Duration,
     },
 }
@@ -24,15 +25,29 @@ pub enum Outcome {
 pub struct Decision {
     /// Whether the request may go on.
     pub outcome: Outcome,
-    /// The most requests in one window.
+    /// The most units that can be had at once: the limit, or the burst of a bucket.
     pub limit: u64,
-    /// How many more the window admits.
+    /// The units that this request was charged, less those given back with
+    /// [`refund`](crate::RateLimiter::refund).
+    pub charged: u64,
+    /// How many more units could be had now.
     pub remaining: u64,
-    /// How long until the window ends and the count starts anew.
+    /// How long until nothing is held against the subject, if it asks for nothing more.
     pub reset_after: Duration,
+    pub(crate) mark: Mark,
 }
 
 impl Decision {
+    pub(crate) fn new(limit: u64, answer: Answer) -> Self {
+        let outcome = if answer.wait.is_zero() {
+            Outcome::Allowed
+        } else {
+            Outcome::Denied { retry_after: answer.wait }
+        };
+        let Answer { taken, left, reset_after, mark, .. } = answer;
+        Self { outcome, limit, charged: taken, remaining: left, reset_after, mark }
+    }
+
     /// Whether the request may go on.
     #[must_use]
     pub fn is_allowed(&self) -> bool {

@@ -7,6 +7,15 @@ pub enum Error {
     /// The limit makes no sense; nothing was sent.
     #[error("rate limit: {0}")]
     Policy(&'static str),
+    /// The cost is more than the policy ever admits at once, so no wait would help; nothing was
+    /// sent.
+    #[error("rate limit: a cost of {cost} can never be admitted under a limit of {limit}")]
+    CostExceedsLimit {
+        /// What was asked for.
+        cost: u64,
+        /// The most that can be had at once.
+        limit: u64,
+    },
     /// Redis did not do what was asked.
     #[error(transparent)]
     Redis(#[from] redis_patterns_core::Error),

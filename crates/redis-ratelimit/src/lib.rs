@@ -12,6 +12,6 @@ mod scripts;
 pub use decision::{Decision, Outcome};
 pub use error::Error;
 pub use limiter::RateLimiter;
-pub use options::FixedWindow;
+pub use options::{FixedWindow, Policy, SlidingLog, SlidingWindow, TokenBucket};
 /// The handle and the names that the calls above take.
 pub use redis_patterns_core::{Namespace, Redis};

@@ -2,13 +2,14 @@
 
 mod common;
 
-use common::{count, hourly, key};
+use common::{count, each_limiter, hourly, key, many};
 use redis_patterns_core::{BootInstant, Executed};
 use redis_patterns_testkit::faults::stats::round_trips;
 use redis_patterns_testkit::faults::{Match, Proxy, redis as break_redis};
 use redis_patterns_testkit::harness::{TestRedis, own};
 use redis_patterns_testkit::servers::Options;
-use redis_ratelimit::Error;
+use redis_ratelimit::{Decision, Error, RateLimiter};
+use std::future::Future;
 use std::time::Duration;
 
 #[tokio::test]
@@ -55,17 +56,56 @@ async fn a_check_whose_reply_is_lost_says_maybe_and_counts_at_most_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_is_one_round_trip() {
+async fn every_operation_is_one_round_trip_and_an_impossible_cost_is_none() {
     let server = own::standalone(Options::new()).await;
     let t = TestRedis::at(server.url()).await;
-    let limiter = hourly(&t.redis, 3);
-    let _ = limiter.check("warm").await.unwrap();
-    for allowed in [true, true, true, false, false] {
-        let (decision, cost) =
-            round_trips(&[server.url()], async || limiter.check("ann").await).await.unwrap();
-        assert_eq!(decision.unwrap().is_allowed(), allowed);
-        assert_eq!((cost.sent.total(), cost.sent.of("evalsha")), (1, 1), "sent: {}", cost.sent);
+    let servers = [server.url()];
+    for (limiter, kind) in each_limiter(&t.redis, 4) {
+        let _ = limiter.check("warm").await.unwrap();
+        let sent = async |work: &dyn Fn() -> BoxFuture| {
+            let (allowed, cost) = round_trips(&servers, async || work().await).await.unwrap();
+            (allowed, cost.sent.total(), cost.sent.of("evalsha"))
+        };
+        let (one, two, five) = (many(1), many(2), many(5));
+        let (l, k) = (&limiter, &kind);
+        let check_n =
+            |cost| move || boxed(l.clone(), k.clone(), move |l, k| async move { l.check_n(k, cost).await });
+        assert_eq!(sent(&check_n(five)).await, (None, 0, 0), "{kind}: an impossible cost was sent");
+        for (cost, allowed) in [(two, true), (one, true), (two, false), (one, true), (one, false)] {
+            assert_eq!(sent(&check_n(cost)).await, (Some(allowed), 1, 1), "{kind}: check_n({cost})");
+        }
+        let peek = || boxed(l.clone(), k.clone(), |l, k| async move { l.peek(k).await });
+        assert_eq!(sent(&peek).await, (Some(false), 1, 1), "{kind}: peek");
+        let at_most = || boxed(l.clone(), k.clone(), move |l, k| async move { l.at_most(k, five).await });
+        assert_eq!(sent(&at_most).await, (Some(false), 1, 1), "{kind}: at_most");
+        let mut decision = limiter.peek(&kind).await.unwrap();
+        let (back, cost) =
+            round_trips(&servers, async || limiter.refund(&kind, &mut decision, one).await).await.unwrap();
+        assert_eq!((back.unwrap(), cost.sent.total()), (0, 0), "{kind}: a refund of nothing");
+        let other = format!("{kind}-other");
+        let mut decision = limiter.check(&other).await.unwrap();
+        let warm = limiter.refund(&other, &mut decision, one).await.unwrap();
+        let mut decision = limiter.check(&other).await.unwrap();
+        let (back, cost) =
+            round_trips(&servers, async || limiter.refund(&other, &mut decision, one).await).await.unwrap();
+        assert_eq!((warm, back.unwrap()), (1, 1), "{kind}: refund");
+        assert_eq!((cost.sent.total(), cost.sent.of("evalsha")), (1, 1), "{kind}: refund");
+        let (gone, cost) = round_trips(&servers, async || limiter.reset(&kind).await).await.unwrap();
+        assert!(gone.unwrap());
+        assert_eq!((cost.sent.total(), cost.sent.of("unlink")), (1, 1), "{kind}: reset");
     }
+}
+
+type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Option<bool>>>>;
+
+/// An operation as a value: whether it was allowed, `None` for an error.
+fn boxed<F: Future<Output = Result<Decision, Error>> + 'static>(
+    limiter: RateLimiter,
+    subject: String,
+    work: impl FnOnce(RateLimiter, String) -> F,
+) -> BoxFuture {
+    let work = work(limiter, subject);
+    Box::pin(async { work.await.ok().map(|decision| decision.is_allowed()) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,4 +130,26 @@ async fn a_frozen_server_costs_the_deadline_and_is_an_outage() {
     assert!(patient.check("ann").await.unwrap().is_allowed());
     let counted = count(&t.redis, &key(&t.redis, "ann")).await.unwrap();
     assert!((2..=3).contains(&counted), "{counted}");
+}
+
+#[tokio::test]
+async fn a_lost_reply_charges_once_at_most_whatever_the_policy() {
+    let Some(beside) = TestRedis::standalone().await else { return };
+    let proxy = Proxy::start(beside.url()).await.unwrap();
+    let through = TestRedis::at(&proxy.url()).await;
+    let redis = through.redis.with_namespace(beside.redis.namespace().clone());
+    for ((broken, kind), (sound, _)) in
+        each_limiter(&redis, 10).into_iter().zip(each_limiter(&beside.redis, 10))
+    {
+        assert_eq!(broken.check(&kind).await.unwrap().remaining, 9);
+        proxy.lose_replies(1, Match::Command("EVALSHA"));
+        let before = proxy.counts().lost_replies;
+        let Err(Error::Redis(error)) = broken.check_n(&kind, many(3)).await else {
+            panic!("{kind}: a reply came")
+        };
+        assert_eq!(proxy.counts().lost_replies, before + 1, "the fault did not happen");
+        assert_eq!(error.executed(), Executed::Maybe, "{kind}: {error}");
+        assert_eq!(sound.peek(&kind).await.unwrap().remaining, 6, "{kind}: charged other than once");
+    }
+    beside.delete_keys().await;
 }

@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::{HOUR, count, expire, expires_at_ms, hourly, key, many, plant, state};
+use common::{
+    HOUR, clocked, count, each_limiter, expire, expires_at_ms, hourly, key, key_of, log_key, many, plant,
+    state,
+};
 use redis_patterns_core::{Args, Clock, Redis, TestClock};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_ratelimit::{FixedWindow, RateLimiter};
+use redis_ratelimit::{Error, FixedWindow, RateLimiter, SlidingLog, TokenBucket};
 use std::time::Duration;
 
 on_every_topology! {
@@ -152,5 +155,169 @@ on_every_topology! {
         let odd = FixedWindow::new("test", many(1), HOUR + Duration::from_nanos(1)).unwrap();
         let decision = RateLimiter::new(t.redis.clone(), odd).check("ann").await.unwrap();
         assert_eq!(decision.reset_after, HOUR + Duration::from_millis(1));
+    }
+
+    /// 8 of 10 used, 5 asked and denied: the counter stands at 13, and the next request for 1 is
+    /// denied as well.
+    async fn a_denied_cost_is_not_charged(t: TestRedis) {
+        for (limiter, kind) in each_limiter(&t.redis, 10) {
+            assert!(limiter.check_n(&kind, many(8)).await.unwrap().is_allowed());
+            assert!(!limiter.check_n(&kind, many(5)).await.unwrap().is_allowed());
+            let one = limiter.check(&kind).await.unwrap();
+            assert!(one.is_allowed(), "{kind}: the denial was charged");
+            assert_eq!(one.remaining, 1, "{kind}");
+        }
+    }
+
+    /// "Is anything left?" instead of "is this much left?": 9 of 10 used, 9 asked, 18 counted.
+    async fn the_check_looks_at_the_cost(t: TestRedis) {
+        for (limiter, kind) in each_limiter(&t.redis, 10) {
+            assert!(limiter.check_n(&kind, many(9)).await.unwrap().is_allowed());
+            assert!(!limiter.check_n(&kind, many(9)).await.unwrap().is_allowed(), "{kind}");
+            assert_eq!(limiter.peek(&kind).await.unwrap().remaining, 1, "{kind}");
+        }
+    }
+
+    /// A cost above the limit gets a finite wait that is never enough, or, at 2^63, an error of the
+    /// server that a caller who fails open takes for an outage.
+    async fn an_impossible_cost_is_named_as_such(t: TestRedis) {
+        for (limiter, kind) in each_limiter(&t.redis, 10) {
+            for cost in [11, 50, 1 << 53, 1 << 63, u64::MAX] {
+                let error = limiter.check_n(&kind, many(cost)).await.unwrap_err();
+                assert!(matches!(error, Error::CostExceedsLimit { .. }) && !error.is_outage(), "{kind}: {error}");
+            }
+        }
+        assert_eq!(t.keys().await, Vec::<String>::new());
+    }
+
+    /// Rates in floating point: at one frozen instant many rates admit one less than their burst.
+    async fn a_bucket_at_a_frozen_instant_admits_its_burst(t: TestRedis) {
+        let (redis, _frozen) = clocked(&t).await;
+        for rate in [1, 2, 3, 7, 9, 11, 13, 49, 97, 103] {
+            for seconds in [1, 60, 3_600] {
+                let bucket = TokenBucket::new("test", many(rate), Duration::from_secs(seconds)).unwrap();
+                let limiter = RateLimiter::new(redis.clone(), bucket);
+                let subject = format!("{rate}/{seconds}");
+                let mut admitted = 0;
+                for _ in 0..rate + 2 {
+                    admitted += u64::from(limiter.check(&subject).await.unwrap().is_allowed());
+                }
+                assert_eq!(admitted, rate, "{subject}");
+            }
+        }
+        redis.close().await;
+    }
+
+    /// A partial grant after 1.7 units came back takes the 0.7 too.
+    async fn a_partial_grant_burns_no_fraction(t: TestRedis) {
+        let (redis, clock) = clocked(&t).await;
+        let bucket = TokenBucket::new("test", many(10), Duration::from_secs(10)).unwrap();
+        let limiter = RateLimiter::new(redis.clone(), bucket);
+        assert!(limiter.check_n("ann", many(10)).await.unwrap().is_allowed());
+        clock.advance(Duration::from_millis(1_700));
+        assert_eq!(limiter.at_most("ann", many(5)).await.unwrap().charged, 1);
+        let wait = limiter.check("ann").await.unwrap().retry_after();
+        assert_eq!(wait, Some(Duration::from_millis(300)), "the fraction was burnt");
+        redis.close().await;
+    }
+
+    /// A rate above one per millisecond becomes a wait of 0 ms, which is no TTL: always open.
+    async fn a_rate_faster_than_the_resolution_is_kept(t: TestRedis) {
+        let (redis, clock) = clocked(&t).await;
+        let fast = TokenBucket::new("test", many(1_500_000), Duration::from_secs(1)).unwrap();
+        let limiter = RateLimiter::new(redis.clone(), fast.burst(many(3)).unwrap());
+        assert!(limiter.check_n("ann", many(3)).await.unwrap().is_allowed());
+        let denied = limiter.check_n("ann", many(3)).await.unwrap();
+        assert_eq!(denied.retry_after(), Some(Duration::from_micros(2)));
+        clock.advance(Duration::from_micros(2));
+        assert!(limiter.check_n("ann", many(3)).await.unwrap().is_allowed());
+        redis.close().await;
+    }
+
+    /// Two requests of one microsecond with one member: the second overwrites the first.
+    async fn takes_of_one_microsecond_are_all_counted(t: TestRedis) {
+        let (redis, _frozen) = clocked(&t).await;
+        for (limiter, kind) in each_limiter(&redis, 50) {
+            let mut admitted = 0;
+            for _ in 0..60 {
+                admitted += u32::from(limiter.check(&kind).await.unwrap().is_allowed());
+            }
+            assert_eq!(admitted, 50, "{kind}");
+        }
+        redis.close().await;
+    }
+
+    /// One entry per unit of cost, or one per denied request: the caller decides how much memory goes.
+    async fn a_log_has_one_entry_per_take_and_never_more_than_its_limit(t: TestRedis) {
+        let (redis, clock) = clocked(&t).await;
+        let log = SlidingLog::new("test", many(1_000_000), HOUR).unwrap();
+        let limiter = RateLimiter::new(redis.clone(), log);
+        let entries = async |subject: &str| {
+            redis.command::<u64>("ZCARD", &[&log_key(&redis, subject)], &Args::new()).await.unwrap()
+        };
+        assert!(limiter.check_n("ann", many(999_999)).await.unwrap().is_allowed());
+        clock.advance(Duration::from_secs(1));
+        for _ in 0..50 {
+            let _ = limiter.check_n("ann", many(2)).await.unwrap();
+        }
+        assert_eq!(entries("ann").await, 1, "a cost or a denial became entries");
+        let small = RateLimiter::new(redis.clone(), SlidingLog::new("test", many(5), HOUR).unwrap());
+        for _ in 0..60 {
+            clock.advance(HOUR / 7);
+            let _ = small.check("bob").await.unwrap();
+            assert!(entries("bob").await <= 5, "a log outgrew its limit");
+        }
+        redis.close().await;
+    }
+
+    /// The log is pruned on admission only: a denial reads entries that are over and names a wait in
+    /// the past.
+    async fn a_denial_does_not_count_what_is_over(t: TestRedis) {
+        let (redis, clock) = clocked(&t).await;
+        let log = SlidingLog::new("test", many(10), HOUR).unwrap();
+        let limiter = RateLimiter::new(redis.clone(), log);
+        assert!(limiter.check_n("ann", many(4)).await.unwrap().is_allowed());
+        clock.advance(HOUR / 2);
+        assert!(limiter.check_n("ann", many(6)).await.unwrap().is_allowed());
+        clock.advance(HOUR * 3 / 4);
+        let denied = limiter.check_n("ann", many(5)).await.unwrap();
+        assert_eq!(denied.retry_after(), Some(HOUR / 4));
+        assert_eq!(denied.remaining, 4);
+        redis.close().await;
+    }
+
+    /// A TTL cut to whole seconds, or down, ends before the debt does: free units.
+    async fn a_key_outlives_what_it_holds(t: TestRedis) {
+        for (limiter, kind) in each_limiter(&t.redis, 7) {
+            let reset = limiter.check(&kind).await.unwrap().reset_after;
+            let ttl = t.ttl_ms(key_of(&t.redis, &kind).as_str()).await;
+            let lived = Duration::from_secs(20);
+            assert!(Duration::from_millis(ttl.unsigned_abs()) + lived >= reset, "{kind}: {ttl} ms for {reset:?}");
+            let expires = expires_at_ms(&t.redis, &key_of(&t.redis, &kind)).await;
+            assert!(expires > 0, "{kind}");
+        }
+    }
+
+    /// A clock set back by an hour (a failover to a host with another clock) holds debts for an hour.
+    async fn a_bucket_outlives_a_clock_that_was_set_back(t: TestRedis) {
+        let minute = Duration::from_secs(60);
+        let bucket = TokenBucket::new("test", many(6), minute).unwrap();
+        let at = async |micros| {
+            let clock = Clock::Injected(TestClock::at_micros(micros));
+            let redis = Redis::builder(t.url()).namespace(t.redis.namespace().clone()).clock(clock.clone());
+            let Clock::Injected(clock) = clock else { unreachable!() };
+            (Box::pin(redis.connect()).await.unwrap(), clock)
+        };
+        let (before, _) = at(1_800_003_600_000_000).await;
+        let (after, clock) = at(1_800_000_000_000_000).await;
+        let spend = RateLimiter::new(before.clone(), bucket.clone());
+        let limiter = RateLimiter::new(after.clone(), bucket);
+        assert!(spend.check_n("ann", many(6)).await.unwrap().is_allowed());
+        let wait = limiter.check("ann").await.unwrap().retry_after();
+        assert_eq!(wait, Some(Duration::from_secs(10)), "the debt is what it was");
+        clock.advance(Duration::from_secs(10));
+        assert!(limiter.check("ann").await.unwrap().is_allowed(), "the debt is held by the old clock");
+        before.close().await;
+        after.close().await;
     }
 }

@@ -16,13 +16,12 @@ local now = string.format('%.0f', now_ms)
 -- Read for its type alone: past the first write nothing may fail.
 redis.call('LLEN', KEYS[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])
--- What is due stands first, so the next that is not stands right behind it.
-local first = redis.call('ZRANGE', KEYS[1], #due, #due, 'WITHSCORES')
-local wait_ms = -1
-if #first > 0 then wait_ms = math.max(0, tonumber(first[2]) - now_ms) end
+local after = redis.call('ZRANGE', KEYS[1], #due, #due, 'WITHSCORES')
+local due_in_ms = -1
+if #after > 0 then due_in_ms = math.max(0, tonumber(after[2]) - now_ms) end
 
 if #due > 0 then
   redis.call('ZREM', KEYS[1], unpack(due, 1, #due))
   redis.call('LPUSH', KEYS[2], unpack(due, 1, #due))
 end
-return {#due, wait_ms}
+return {#due, due_in_ms}
