@@ -137,6 +137,17 @@ on_every_topology! {
         }
     }
 
+    /// Measured by the server: all that a claim takes, its key included.
+    async fn a_claim_takes_at_most_260_bytes(t: TestRedis) {
+        let claim = start(&Idempotency::new(t.redis.clone()), "k").await;
+        let key = key_of(&t.redis, claim.request());
+        let mut taken = Vec::new();
+        for mut node in t.admin_nodes() {
+            taken.extend(node.cmd(&["MEMORY", "USAGE", key.as_str()]).ok().and_then(|reply| reply.int()));
+        }
+        assert!(taken.len() == 1 && taken[0] <= 260, "{taken:?} bytes");
+    }
+
     async fn a_dropped_claim_says_nothing(t: TestRedis) {
         let requests = Idempotency::new(t.redis.clone());
         let claim = start(&requests, "k").await;
