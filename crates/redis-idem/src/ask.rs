@@ -1,8 +1,9 @@
 //! One `begin` on its way: claim, or judge what is there.
 
-use crate::abandoned::{Judge, OnAbandoned, Verdict};
+use crate::abandoned::{OnAbandoned, Verdict};
 use crate::begin::Begin;
 use crate::claim::{Claim, Completion};
+use crate::durable::Kept;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
@@ -22,7 +23,7 @@ const CONTENDED: Duration = Duration::from_secs(1);
 pub(crate) struct Asked<'a> {
     redis: &'a Redis,
     key: &'a Key,
-    on_abandoned: &'a OnAbandoned,
+    options: &'a Options,
     claim: Record,
     since: BootInstant,
     delivered: bool,
@@ -38,7 +39,7 @@ impl<'a> Asked<'a> {
         Ok(Self {
             redis,
             key,
-            on_abandoned: options.abandoned(),
+            options,
             claim: Record::claim(Owner::random()?, fingerprint, 1, options),
             since: BootInstant::now(),
             delivered: false,
@@ -55,7 +56,7 @@ impl<'a> Asked<'a> {
         let mut there = self.claim().await?;
         let mut rounds = 0;
         loop {
-            let Some(seen) = there else { return Ok(Begin::Started(self.started())) };
+            let Some(seen) = there else { return self.began().await };
             if seen.owner == self.claim.owner {
                 return self.began().await;
             }
@@ -69,9 +70,7 @@ impl<'a> Asked<'a> {
                 State::Pending => rounds += 1,
             }
             there = match self.succeed(&seen).await? {
-                Takeover::Taken if matches!(self.on_abandoned, OnAbandoned::InDoubt) => {
-                    return Ok(Begin::InDoubt);
-                }
+                Takeover::Taken if self.doubts_at_once() => return Ok(Begin::InDoubt),
                 Takeover::Taken => return self.began().await,
                 Takeover::Alive(left) => return Ok(Begin::InProgress { retry_after: left }),
                 Takeover::Changed(record) => Some(record),
@@ -90,36 +89,54 @@ impl<'a> Asked<'a> {
     async fn succeed(&mut self, seen: &Record) -> Result<Takeover, Error> {
         self.claim.attempt = seen.attempt.saturating_add(1);
         self.since = BootInstant::now();
-        let successor = match self.on_abandoned {
-            OnAbandoned::InDoubt => seen.in_doubt(),
-            OnAbandoned::Rerun | OnAbandoned::Ask(_) => self.claim.clone(),
-        };
+        let successor = if self.doubts_at_once() { seen.in_doubt() } else { self.claim.clone() };
         Ok(until_answered(|| scripts::takeover(self.redis, self.key, seen, &successor)).await?)
     }
 
-    /// The claim stands; after abandoned attempts a judge may still know better.
+    /// Whether a dead claim becomes a doubt with nobody to be asked about it.
+    fn doubts_at_once(&self) -> bool {
+        matches!(self.options.abandoned(), OnAbandoned::InDoubt) && self.options.store().is_none()
+    }
+
+    /// The claim stands. Those who may know better are asked under it: one caller at a time.
     async fn began(&self) -> Result<Begin, Error> {
-        match self.on_abandoned {
-            OnAbandoned::Ask(judge) if self.claim.attempt > 1 => self.judged(judge.as_ref()).await,
-            _ => Ok(Begin::Started(self.started())),
+        let claim = self.started();
+        if let Some(store) = self.options.store() {
+            let kept = claim.hold_while(|_| store.lookup(claim.request())).await.map_err(Error::Durable)?;
+            if let Some(kept) = kept {
+                return self.kept(claim, kept).await;
+            }
+        }
+        let attempts = claim.attempt() - 1;
+        let verdict = match self.options.abandoned() {
+            _ if attempts == 0 => Verdict::Rerun,
+            OnAbandoned::Rerun => Verdict::Rerun,
+            OnAbandoned::InDoubt => Verdict::InDoubt,
+            OnAbandoned::Ask(judge) => claim.hold_while(|_| judge.judge(claim.request(), attempts)).await,
+        };
+        match verdict {
+            Verdict::Rerun => Ok(Begin::Started(claim)),
+            Verdict::Done(outcome) => settled(Begin::Replay(outcome.clone()), claim.complete(outcome).await?),
+            Verdict::InDoubt => settled(Begin::InDoubt, claim.indeterminate().await?),
         }
     }
 
-    async fn judged(&self, judge: &dyn Judge) -> Result<Begin, Error> {
-        let claim = self.started();
-        let attempts = claim.attempt() - 1;
-        let (answer, ended) = match claim.hold_while(|_| judge.judge(claim.request(), attempts)).await {
-            Verdict::Rerun => return Ok(Begin::Started(claim)),
-            Verdict::Done(outcome) => (Begin::Replay(outcome.clone()), claim.complete(outcome).await?),
-            Verdict::InDoubt => (Begin::InDoubt, claim.indeterminate().await?),
-        };
-        Ok(if ended == Completion::Stored { answer } else { contended() })
+    /// Redis forgot what the store knows: it is told again.
+    async fn kept(&self, claim: Claim, kept: Kept) -> Result<Begin, Error> {
+        let same = kept.fingerprint == self.claim.fingerprint;
+        let begin = if same { Begin::Replay(kept.outcome.clone()) } else { Begin::Mismatch };
+        settled(begin, claim.complete_as(kept).await?)
     }
 
     fn started(&self) -> Claim {
         let (redis, key, record) = (self.redis.clone(), self.key.clone(), self.claim.clone());
         Claim { redis, key, record, since: self.since }
     }
+}
+
+/// The answer, if the record now says the same.
+fn settled(answer: Begin, ended: Completion) -> Result<Begin, Error> {
+    Ok(if ended == Completion::Stored { answer } else { contended() })
 }
 
 fn contended() -> Begin {

@@ -1,6 +1,8 @@
 //! The right and the duty to do the work.
 
+use crate::durable::Kept;
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::record::Record;
 use crate::resend::until_answered;
 use crate::scripts;
@@ -66,6 +68,12 @@ impl Claim {
         name.rsplit('{').next().unwrap_or(name).trim_end_matches('}')
     }
 
+    /// The fingerprint of the request.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.record.fingerprint
+    }
+
     /// Stores the outcome, which every later request with this key will replay.
     ///
     /// One round trip.
@@ -109,6 +117,12 @@ impl Claim {
     pub async fn indeterminate(self) -> Result<Completion, Error> {
         let in_doubt = self.record.in_doubt();
         self.end(in_doubt).await
+    }
+
+    /// Stores what a durable store knows of the request.
+    pub(crate) async fn complete_as(self, kept: Kept) -> Result<Completion, Error> {
+        let done = Record { fingerprint: kept.fingerprint, ..self.record.done(kept.outcome) };
+        self.end(done).await
     }
 
     async fn end(self, ended: Record) -> Result<Completion, Error> {

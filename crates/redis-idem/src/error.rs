@@ -14,16 +14,23 @@ pub enum Error {
     /// The client's key is out of its range; nothing was sent. HTTP: 400.
     #[error("idempotency: {0}")]
     Key(&'static str),
+    /// The durable store could not be asked; the request did not run. HTTP: 503.
+    #[error("idempotency: the durable store could not be asked")]
+    Durable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Redis did not do what was asked, or holds a record that this version cannot read.
     #[error(transparent)]
     Redis(#[from] redis_patterns_core::Error),
 }
 
 impl Error {
-    /// Whether Redis could not be reached or did not answer in time. HTTP: 503 and `Retry-After`,
+    /// Whether Redis or the durable store could not be reached or did not answer in time. HTTP: 503 and `Retry-After`,
     /// since running the request unclaimed may run it twice.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Redis(error) if error.is_outage())
+        match self {
+            Self::Durable(_) => true,
+            Self::Redis(error) => error.is_outage(),
+            Self::Options(_) | Self::Scope(_) | Self::Key(_) => false,
+        }
     }
 }

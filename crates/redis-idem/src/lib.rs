@@ -5,6 +5,7 @@ mod abandoned;
 mod ask;
 mod begin;
 mod claim;
+mod durable;
 mod error;
 mod fingerprint;
 mod hold;
@@ -18,10 +19,14 @@ mod resend;
 mod run;
 mod scope;
 mod scripts;
+#[cfg(feature = "sqlx")]
+pub mod sql;
+mod wait;
 
 pub use abandoned::{Judge, OnAbandoned, Verdict};
 pub use begin::Begin;
 pub use claim::{Claim, Completion, Release};
+pub use durable::{DurableStore, Kept};
 pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use hold::{Heartbeat, Loss};

@@ -1,7 +1,10 @@
 //! How long records live and how long a worker is believed alive.
 
 use crate::abandoned::OnAbandoned;
+use crate::durable::DurableStore;
 use crate::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Past this a script would lose digits (a Lua number keeps 53 bits).
@@ -16,11 +19,12 @@ const LARGEST_MS: u128 = 1 << 53;
 /// let options = Options::new().retention(Duration::from_secs(3_600)).lease(Duration::from_secs(10));
 /// assert_eq!(options.lease_of_claim(), Duration::from_secs(10));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     retention: Duration,
     lease: Duration,
     on_abandoned: OnAbandoned,
+    durable: Option<Arc<dyn DurableStore>>,
 }
 
 impl Options {
@@ -32,6 +36,7 @@ impl Options {
             retention: Duration::from_secs(24 * 3_600),
             lease: Duration::from_secs(30),
             on_abandoned: OnAbandoned::Rerun,
+            durable: None,
         }
     }
 
@@ -62,6 +67,18 @@ impl Options {
     pub fn on_abandoned(mut self, on_abandoned: OnAbandoned) -> Self {
         self.on_abandoned = on_abandoned;
         self
+    }
+
+    /// Asks `store` before any request runs, for the price of one query each; nobody is asked
+    /// unless set. Redis then answers what it remembers, and the store what Redis forgot.
+    #[must_use]
+    pub fn durable(mut self, store: Arc<dyn DurableStore>) -> Self {
+        self.durable = Some(store);
+        self
+    }
+
+    pub(crate) fn store(&self) -> Option<&dyn DurableStore> {
+        self.durable.as_deref()
     }
 
     /// What is done with a request whose worker is gone.
@@ -99,5 +116,16 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("retention", &self.retention)
+            .field("lease", &self.lease)
+            .field("on_abandoned", &self.on_abandoned)
+            .field("durable", &self.durable.is_some())
+            .finish()
     }
 }

@@ -18,10 +18,19 @@ use std::time::Duration;
 pub struct Attempt {
     /// The name of the request, as [`Claim::request`]: the idempotency key for services further down.
     pub request: String,
+    /// The request's fingerprint, as [`Claim::fingerprint`].
+    pub fingerprint: Fingerprint,
     /// Which attempt this is, from 1, as [`Claim::attempt`].
     pub number: u32,
     /// Tells if the claim is lost meanwhile.
     pub loss: Loss,
+}
+
+impl Attempt {
+    pub(crate) fn of(claim: &Claim, loss: Loss) -> Self {
+        let (request, fingerprint) = (claim.request().to_owned(), claim.fingerprint());
+        Self { request, fingerprint, number: claim.attempt(), loss }
+    }
 }
 
 /// How the work ended.
@@ -173,8 +182,7 @@ impl Idempotency {
             Begin::InDoubt => return Ok(Run::InDoubt),
         };
         let running = self.redis.detach(async move {
-            let (request, number) = (claim.request().to_owned(), claim.attempt());
-            let ending = claim.hold_while(|loss| work(Attempt { request, number, loss })).await;
+            let ending = claim.hold_while(|loss| work(Attempt::of(&claim, loss))).await;
             record(claim, ending, encode).await
         });
         running.await.unwrap_or_else(|stopped| match stopped.try_into_panic() {

@@ -7,6 +7,7 @@ mod fence;
 mod guard;
 mod hold;
 mod inbox;
+mod inspection;
 mod janitor;
 mod keys;
 mod locks;
@@ -23,6 +24,7 @@ pub use downstream::{FenceStore, FencedRegister, SealError, Verdict};
 pub use error::{Error, Lost};
 pub use fence::FencingToken;
 pub use guard::{LockGuard, Released};
+pub use inspection::{Forced, Holder, Inspection};
 pub use locks::{Locks, TryLock};
 pub use options::LockOptions;
 /// The handle and the names that the calls above take.

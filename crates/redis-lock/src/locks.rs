@@ -6,11 +6,12 @@ use crate::fence::FencingToken;
 use crate::guard::LockGuard;
 use crate::hold::Hold;
 use crate::inbox::Inboxes;
+use crate::inspection::{Forced, Inspection};
 use crate::janitor::{Claim, Janitor};
 use crate::keys::LockKeys;
 use crate::options::LockOptions;
 use crate::pending::{Ask, Pending};
-use crate::scripts::Acquired;
+use crate::scripts::{self, Acquired};
 use crate::waiting::{InLine, Turn};
 use redis_patterns_core::{BootInstant, Redis, Token};
 use std::time::Duration;
@@ -137,6 +138,48 @@ impl Locks {
             Turn::Mine { fence, sent } => self.guard(Claim { sent, ..claim }, fence),
             Turn::GaveUp { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
         }
+    }
+
+    /// Who holds the lock called `name`, under which fence and for how long, and how many wait. One
+    /// round trip; it changes nothing.
+    ///
+    /// # Old when it is read
+    ///
+    /// For people and dashboards: to decide on it whether to work is what the lock is there for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if Redis did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn inspect(&self, name: impl AsRef<[u8]>) -> Result<Inspection, Error> {
+        scripts::inspect(&self.redis, &LockKeys::of(self.redis.namespace(), name.as_ref())).await
+    }
+
+    /// Takes the lock called `name` from the holder with this fence, as [`Locks::inspect`] showed
+    /// it; a newer holder keeps it. One round trip. Who waits is served within a second.
+    ///
+    /// # The holder works on until it notices
+    ///
+    /// At its next renewal, extension or release, at the latest when its lease ends. Downstream its
+    /// fence is refused as soon as the next holder's is [sealed](Locks::try_lock_sealed) there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if Redis did not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it may have been freed.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It may have been freed. Doing it again harms no newer holder.
+    pub async fn force_release(&self, name: impl AsRef<[u8]>, fence: FencingToken) -> Result<Forced, Error> {
+        let keys = LockKeys::of(self.redis.namespace(), name.as_ref());
+        scripts::force_release(&self.redis, &keys, fence).await
     }
 
     fn claim(&self, name: &[u8]) -> Result<Claim, Error> {

@@ -3,7 +3,9 @@
 use crate::downstream::Verdict;
 use crate::error::Error;
 use crate::fence::FencingToken;
+use crate::inspection::{Forced, Holder, Inspection};
 use crate::janitor::Claim;
+use crate::keys::LockKeys;
 use crate::waiting::{ALIVE, GRANT};
 use bytes::Bytes;
 use redis_patterns_core::{Args, Error as RedisError, Key, Redis, Script, script};
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 static ACQUIRE: Script = script!("lock/acquire", "scripts/acquire.lua");
 static EXTEND: Script = script!("lock/extend", "scripts/extend.lua");
+static FORCE_RELEASE: Script = script!("lock/force_release", "scripts/force_release.lua");
+static INSPECT: Script = script!("lock/inspect", "scripts/inspect.lua");
 static RAISE: Script = script!("lock/raise", "scripts/raise.lua");
 static RELEASE: Script = script!("lock/release", "scripts/release.lua");
 static SEAL_REGISTER: Script = script!("lock/seal_register", "scripts/seal_register.lua");
@@ -96,6 +100,33 @@ pub(crate) async fn release(redis: &Redis, claim: &Claim) -> Result<Freed, Redis
         2 => Ok(Freed::FreeAlready),
         3 => Ok(Freed::HeldByAnother),
         _ => Err(RedisError::reply(RELEASE.name(), "the answer has an unknown code")),
+    }
+}
+
+pub(crate) async fn inspect(redis: &Redis, keys: &LockKeys) -> Result<Inspection, Error> {
+    let (code, fence, left_ms, waiting): (i64, u64, u64, u64) =
+        redis.run(&INSPECT, &[&keys.lock, &keys.queue], &Args::new()).await?;
+    let holder = match (code, FencingToken::new(fence)) {
+        (0, _) => None,
+        (1, Some(fence)) => Some(Holder { fence, lease_left: Duration::from_millis(left_ms) }),
+        _ => {
+            return Err(RedisError::reply(INSPECT.name(), "the lock's value is no token with a fence").into());
+        }
+    };
+    Ok(Inspection { holder, waiting })
+}
+
+pub(crate) async fn force_release(
+    redis: &Redis,
+    keys: &LockKeys,
+    fence: FencingToken,
+) -> Result<Forced, Error> {
+    let args = Args::new().int(fence.into());
+    match redis.run::<i64>(&FORCE_RELEASE, &[&keys.lock], &args).await? {
+        1 => Ok(Forced::Freed),
+        2 => Ok(Forced::FreeAlready),
+        3 => Ok(Forced::HeldByNewer),
+        _ => Err(RedisError::reply(FORCE_RELEASE.name(), "the answer has an unknown code").into()),
     }
 }
 

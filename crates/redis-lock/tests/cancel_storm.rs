@@ -34,7 +34,7 @@ async fn storm(locks: Locks, task: u64, counts: Arc<Counts>) {
         let Some(guard) = answer.unwrap().acquired() else { continue };
         counts.taken.fetch_add(1, Ordering::Relaxed);
         // Every other guard is dropped; the release of the rest is given up half way.
-        if random % 2 == 0 {
+        if random.is_multiple_of(2) {
             let given_up = tokio::time::timeout(patience / 4, guard.release()).await.is_err();
             counts.release_cancelled.fetch_add(u32::from(given_up), Ordering::Relaxed);
         }

@@ -30,8 +30,14 @@ async fn queued(redis: &Redis, how_many: i64) {
     let started = BootInstant::now();
     while redis.command::<i64>("ZCARD", &[&part(redis, "q")], &Args::new()).await.unwrap() != how_many {
         assert!(started.elapsed() < PATIENCE, "there are never {how_many} in the queue");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
+}
+
+/// At once: the queue forgets by itself who has been silent for some seconds.
+async fn queued_now(redis: &Redis, how_many: i64) {
+    let now: i64 = redis.command("ZCARD", &[&part(redis, "q")], &Args::new()).await.unwrap();
+    assert_eq!(now, how_many);
 }
 
 /// Puts a token into the queue whose process says nothing any more.
@@ -85,23 +91,37 @@ on_every_topology! {
         assert!(retry_after > HOUR / 2);
         assert!(locks.lock("a", Duration::ZERO).await.unwrap().acquired().is_none());
         locks.close().await;
-        queued(&t.redis, 0).await;
+        queued_now(&t.redis, 0).await;
         assert_eq!(guard.release().await.unwrap(), Released::InTime);
     }
 
     async fn a_dropped_waiter_leaves_the_queue_and_gives_on_what_it_was_given(t: TestRedis) {
         let locks = locks(&t.redis);
-        let guard = take(&locks).await;
-        let quitter = tokio::spawn({ let locks = locks.clone(); async move { take(&locks).await } });
-        queued(&t.redis, 1).await;
-        let next = tokio::spawn({ let locks = locks.clone(); async move { take(&locks).await } });
-        queued(&t.redis, 2).await;
-        quitter.abort();
-        let _ = guard.release().await.unwrap();
-        let guard = tokio::time::timeout(PATIENCE, next).await.unwrap().unwrap();
-        assert_eq!(guard.release().await.unwrap(), Released::InTime);
-        locks.close().await;
-        queued(&t.redis, 0).await;
+        for round in 0..20 {
+            let guard = take(&locks).await;
+            let quitter = tokio::spawn({ let locks = locks.clone(); async move { take(&locks).await } });
+            queued(&t.redis, 1).await;
+            let next = tokio::spawn({ let locks = locks.clone(); async move { take(&locks).await } });
+            queued(&t.redis, 2).await;
+            // Before its turn, or at about the moment at which it is told.
+            if round % 2 == 0 {
+                quitter.abort();
+                assert!(quitter.await.is_err());
+                locks.close().await;
+                queued_now(&t.redis, 1).await;
+                let _ = guard.release().await.unwrap();
+            } else {
+                let _ = guard.release().await.unwrap();
+                quitter.abort();
+                drop(quitter.await);
+            }
+            let started = BootInstant::now();
+            let guard = tokio::time::timeout(PATIENCE, next).await.unwrap().unwrap();
+            assert!(started.elapsed() < Duration::from_millis(900), "it waited for one that had given up");
+            assert_eq!(guard.release().await.unwrap(), Released::InTime);
+            locks.close().await;
+            queued_now(&t.redis, 0).await;
+        }
     }
 
     async fn a_holder_that_died_is_followed_when_its_lease_ends(t: TestRedis) {

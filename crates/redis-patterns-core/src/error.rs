@@ -59,7 +59,7 @@ pub enum ErrorKind {
 /// assert!(error.to_string().contains("it was not applied"));
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {}; {}", .0.operation, .0.what, .0.advice())]
+#[error("{}: {}{}", .0.operation, .0.what, .0.advice())]
 pub struct Error(Box<Inner>);
 
 #[derive(Debug)]
@@ -74,12 +74,20 @@ struct Inner {
 }
 
 impl Inner {
+    /// What follows from the failure, as the end of a sentence; a failure to connect needs no
+    /// word on whether it was applied.
     fn advice(&self) -> String {
+        let connecting = matches!(
+            self.kind,
+            ErrorKind::Config | ErrorKind::Connect | ErrorKind::Auth | ErrorKind::ServerTooOld
+        );
         let applied = match self.executed {
+            Executed::No if connecting => "",
             Executed::No => "it was not applied",
             Executed::Maybe => "it may have been applied",
         };
-        if self.next.is_empty() { applied.to_owned() } else { format!("{applied}; {}", self.next) }
+        let parts = [applied, self.next].into_iter().filter(|part| !part.is_empty());
+        parts.map(|part| format!("; {part}")).collect()
     }
 }
 

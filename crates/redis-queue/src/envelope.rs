@@ -10,7 +10,7 @@
 //! | 20..22 | how often it was handed out before |
 //! | 22..24 | how often a handler failed on it |
 //! | 24..26 | how often a worker was lost while it held it |
-//! | 26..32 | ms since 1970 after which it need not run; 0 = always |
+//! | 26..32 | ms since 1970 after which it need not run; 0 = always. Not acted on yet |
 //!
 //! The counters stay at 65,535. The scripts change them in place, so they stand at fixed places.
 

@@ -79,6 +79,18 @@ impl Job {
         self.element.slice(envelope::HEADER..)
     }
 
+    /// The value that the producer gave, from JSON.
+    ///
+    /// # Errors
+    ///
+    /// A codec error if the payload is no JSON of a `T`.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, crate::Error> {
+        use redis_patterns_core::{Codec as _, Json};
+        Ok(Json.decode("queue/job", self.payload())?)
+    }
+
     /// Which hand-out of the job this is, from 1.
     ///
     /// It rises each time the job may have been started before: who writes it beside an effect and

@@ -1,9 +1,9 @@
 //! Every key of this crate. All keys of a queue share the tag `{queue}`.
 //!
-//! None of them has a TTL: a job that waits, runs or died must not vanish by itself, and the two
+//! Only the keys of unique jobs have a TTL: a job that waits, runs or died must not vanish by itself, and the two
 //! sorted sets are what finds it. Each is empty, and so absent, when the queue is idle and clean.
 
-use redis_patterns_core::{Key, Namespace, Tag};
+use redis_patterns_core::{FieldHasher, Key, Namespace, Tag};
 
 const PATTERN: &str = "q";
 
@@ -18,6 +18,8 @@ pub(crate) struct Keys {
     pub(crate) leases: Key,
     /// `ns:q:{queue}:graves`: sorted set of incarnations whose lease was ended, by that time (ms).
     pub(crate) graves: Key,
+    /// `ns:q:{queue}:beats`: sorted set of incarnations by when their next heartbeat is due (ms).
+    pub(crate) beats: Key,
     /// `ns:q:{queue}:delayed`: sorted set of envelopes by when they are due (ms).
     pub(crate) delayed: Key,
     /// `ns:q:{queue}:wake`: channel that tells when the next delayed job is due.
@@ -34,12 +36,26 @@ impl Keys {
             pending: part("pending"),
             leases: part("leases"),
             graves: part("graves"),
+            beats: part("beats"),
             delayed: part("delayed"),
             wake: part("wake"),
             dead: part("dead"),
             namespace: namespace.clone(),
             tag,
         }
+    }
+
+    /// `ns:q:{queue}:unique.<hash>`: id of the job that was pushed with a key; its TTL is the window
+    /// in which no other is.
+    pub(crate) fn unique(&self, key: &[u8]) -> Key {
+        let hash = FieldHasher::new("queue/unique").field(key).finish().to_hex();
+        self.namespace.part(PATTERN, &self.tag, &format!("unique.{}", &hash[..32]))
+    }
+
+    /// `ns:q:{queue}:alive.<incarnation>`: channel that a worker's process listens to, for no
+    /// message: the server knows by it whether the process still has its connection.
+    pub(crate) fn alive(&self, incarnation: &str) -> Key {
+        self.namespace.part(PATTERN, &self.tag, &format!("alive.{incarnation}"))
     }
 
     /// `ns:q:{queue}:processing.<incarnation>`: list of what one worker holds, newest at the left.

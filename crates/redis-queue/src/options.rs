@@ -72,6 +72,7 @@ pub struct WorkerOptions {
     pub(crate) drain: Duration,
     pub(crate) max_failures: u32,
     pub(crate) backoff: Backoff,
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl WorkerOptions {
@@ -81,14 +82,17 @@ impl WorkerOptions {
         self
     }
 
-    /// How long the worker may be silent before its jobs go to others; 15 s unless set: four
-    /// heartbeats, and longer than a failover. At least 1 s.
+    /// How long the worker may be silent before its jobs go to others; 15 s unless set: longer than
+    /// a failover or a slow machine. 1 s to 1 day.
+    ///
+    /// A worker whose process is dead is found sooner, within about 2 s: its connection is closed,
+    /// which the server can tell.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long one wait for a job takes at most; 5 s unless set, below the time after which the
+    /// How long one wait for a job takes at most; 8 s unless set, below the time after which the
     /// client takes a connection for dead. 100 ms to 60 s: servers up to 7.0.7 took a wait below
     /// 2 ms for an endless one.
     pub fn block(mut self, block: Duration) -> Self {
@@ -110,6 +114,13 @@ impl WorkerOptions {
         self
     }
 
+    /// How long a handler may take; as long as it likes unless set. One that takes longer is
+    /// cancelled, which counts as a failure.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// How long a stop waits for handlers that run; 30 s unless set. After that they are cancelled
     /// and their jobs go back.
     pub fn drain(mut self, drain: Duration) -> Self {
@@ -127,9 +138,11 @@ impl WorkerOptions {
         Ok(())
     }
 
-    /// The time between two heartbeats.
-    pub(crate) fn beat(&self) -> Duration {
-        self.lease / 4
+    /// The time between two heartbeats: short while there are jobs that others would have to wait
+    /// for, and while idle about as long as leaves one command per second in all.
+    pub(crate) fn beat(&self, holds: usize) -> Duration {
+        let most = if holds > 0 { Duration::from_millis(400) } else { Duration::from_millis(1_200) };
+        most.min(self.lease / 4)
     }
 }
 
@@ -138,8 +151,9 @@ impl Default for WorkerOptions {
         Self {
             concurrency: 16,
             lease: Duration::from_secs(15),
-            block: Duration::from_secs(5),
+            block: Duration::from_secs(8),
             drain: Duration::from_secs(30),
+            timeout: None,
             max_failures: 25,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(3_600)),
         }

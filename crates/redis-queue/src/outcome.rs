@@ -16,6 +16,13 @@ pub enum Pushed {
         /// How many jobs wait, these among them: the measure for back-pressure.
         depth: u64,
     },
+    /// A job with the same key was pushed within its window; this one was not added.
+    Duplicate {
+        /// The name of that job, which may have run since.
+        of: JobId,
+        /// How many jobs wait.
+        depth: u64,
+    },
     /// The queue has no room for all of them; none was added.
     Full {
         /// How many jobs wait.
@@ -34,7 +41,7 @@ impl Pushed {
     #[must_use]
     pub fn depth(&self) -> u64 {
         match self {
-            Self::Accepted { depth, .. } | Self::Full { depth } => *depth,
+            Self::Accepted { depth, .. } | Self::Duplicate { depth, .. } | Self::Full { depth } => *depth,
         }
     }
 }

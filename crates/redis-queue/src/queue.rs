@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::options::{QueueOptions, WorkerOptions};
 use crate::outcome::{IntoOutcome, Pushed};
 use crate::reader::Reader;
-use crate::reap::{self, Reaped};
+use crate::reap::{self, Reaped, Whose};
 use crate::scripts::{self, Due, Limits};
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -96,6 +96,36 @@ impl Queue {
         use redis_patterns_core::{Codec as _, Json};
         let payload = Json.encode("queue/push", value)?;
         self.push_sealed([payload], CodecId::Json).await
+    }
+
+    /// Adds one job behind all that wait, unless one with the same `key` (any bytes) was added
+    /// within its window, whether it has run or not. One round trip.
+    ///
+    /// The window is the time in which a producer may try again: until then a push whose reply was
+    /// lost, a double click or a second scheduler adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Push again with the same key: the job is added once.
+    ///
+    /// # If the reply is lost
+    ///
+    /// Push again with the same key: [`Pushed::Duplicate`] then means that the first was added.
+    pub async fn push_unique(
+        &self,
+        key: impl AsRef<[u8]>,
+        window: Duration,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<Pushed, Error> {
+        let (ids, mut jobs) = self.seal([payload], CodecId::Raw)?;
+        let job = (ids[0], jobs.pop().unwrap_or_default());
+        let key = self.keys.unique(key.as_ref());
+        let pushed = scripts::push_unique(&self.redis, &self.keys, self.options.max_len, (&key, window), job);
+        Ok(pushed.await?)
     }
 
     /// Adds one job that waits until `delay` from now by the server's clock, then stands behind all
@@ -252,6 +282,6 @@ impl Queue {
     ///
     /// Cancel safe: each step is atomic.
     pub async fn reap(&self) -> Result<Reaped, Error> {
-        reap::sweep(self).await
+        reap::sweep(self, Whose::Overdue).await
     }
 }

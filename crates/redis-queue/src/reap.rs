@@ -22,19 +22,30 @@ pub struct Reaped {
     pub buried: u64,
 }
 
+/// Whose lease may be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those whose time is over.
+    Overdue,
+    /// Also those who are silent and whose connection is closed. Only for a worker whose own
+    /// heartbeats are on time: after an outage everybody looks dead for a moment.
+    OverdueOrGone,
+}
+
 /// Looks once at every list in which jobs may be waiting for nobody.
-pub(crate) async fn sweep(queue: &Queue) -> Result<Reaped, Error> {
+pub(crate) async fn sweep(queue: &Queue, whose: Whose) -> Result<Reaped, Error> {
     let overdue = scripts::overdue(&queue.redis, &queue.keys, LOOK_BACK).await?;
     let mut ends = BTreeMap::new();
     for grave in overdue.young_graves.iter().chain(&overdue.old_graves) {
-        ends.insert(grave, 0_u64);
+        ends.insert(grave, (0_u64, End::Lost));
     }
-    for lease in &overdue.leases {
-        ends.insert(lease, 1);
+    if whose == Whose::OverdueOrGone {
+        ends.extend(overdue.silent.iter().map(|silent| (silent, (1, End::Gone))));
     }
+    ends.extend(overdue.leases.iter().map(|lease| (lease, (1, End::Lost))));
     let mut reaped = Reaped::default();
-    for (incarnation, leases) in ends {
-        if let Some(one) = end(queue, incarnation, End::Lost).await? {
+    for (incarnation, (leases, how)) in ends {
+        if let Some(one) = end(queue, incarnation, how).await? {
             reaped.workers += leases;
             reaped.jobs += one.jobs;
             reaped.buried += one.buried;
@@ -45,11 +56,15 @@ pub(crate) async fn sweep(queue: &Queue) -> Result<Reaped, Error> {
 
 /// Ends one lease and returns all that its list holds; `None` if the lease is not over.
 pub(crate) async fn end(queue: &Queue, incarnation: &str, how: End) -> Result<Option<Reaped>, Error> {
-    let mut reaped = Reaped::default();
+    let (mut reaped, mut how) = (Reaped::default(), how);
     loop {
         let step = scripts::reap(&queue.redis, &queue.keys, incarnation, how, queue.limits()).await?;
         if !step.ended {
             return Ok(None);
+        }
+        if how == End::Gone {
+            // The first step ended the lease, and with it what it was judged by.
+            how = End::Lost;
         }
         reaped.jobs += step.returned;
         reaped.buried += step.buried;

@@ -1,25 +1,23 @@
 //! One typed function per script or command; nothing else knows their wire shapes.
 
-use crate::inspect::{DeadLetter, QueueStats, WorkerStats};
-use crate::job::Job;
+mod inspect;
+mod produce;
+
+pub(crate) use inspect::{dead_letters, delete_dead, inspect, peek, replay};
+pub(crate) use produce::{Due, depth, promote, push, push_unique, schedule};
+
 use crate::keys::Keys;
 use crate::reader::Session;
 use bytes::Bytes;
 use redis_patterns_core::{Args, Dedicated, Error, Redis, Script, millis, script};
-use std::num::NonZeroU64;
 use std::time::Duration;
 
-static PUSH: Script = script!("queue/push", "scripts/push.lua");
 static JOIN: Script = script!("queue/join", "scripts/join.lua");
 static BEAT: Script = script!("queue/beat", "scripts/beat.lua");
 static TAKE: Script = script!("queue/take", "scripts/take.lua");
 static ACK: Script = script!("queue/ack", "scripts/ack.lua");
 static RELEASE: Script = script!("queue/release", "scripts/release.lua");
 static RETRY: Script = script!("queue/retry", "scripts/retry.lua");
-static SCHEDULE: Script = script!("queue/schedule", "scripts/schedule.lua");
-static PROMOTE: Script = script!("queue/promote", "scripts/promote.lua");
-static INSPECT: Script = script!("queue/inspect", "scripts/inspect.lua");
-static REPLAY: Script = script!("queue/replay", "scripts/replay.lua");
 static BURY: Script = script!("queue/bury", "scripts/bury.lua");
 static OVERDUE: Script = script!("queue/overdue", "scripts/overdue.lua");
 static REAP: Script = script!("queue/reap", "scripts/reap.lua");
@@ -37,23 +35,6 @@ const NAMES: i64 = 128;
 /// machine or a broken network can be under way.
 const GRAVE: Duration = Duration::from_secs(3_600);
 
-/// Adds jobs; answers whether there was room, and how many wait.
-pub(crate) async fn push(
-    redis: &Redis,
-    keys: &Keys,
-    max_len: Option<NonZeroU64>,
-    jobs: Vec<Bytes>,
-) -> Result<(bool, u64), Error> {
-    let max_len = max_len.map_or(0, |most| number(most.get()));
-    let args = jobs.into_iter().fold(Args::new().int(max_len), Args::shared);
-    redis.run(&PUSH, &[&keys.pending], &args).await
-}
-
-/// `LLEN pending`.
-pub(crate) async fn depth(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
-    redis.command("LLEN", &[&keys.pending], &Args::new()).await
-}
-
 /// Registers an incarnation.
 pub(crate) async fn join(redis: &Redis, keys: &Keys, session: &Session) -> Result<(), Error> {
     let args =
@@ -67,19 +48,32 @@ pub(crate) struct Beat {
     pub(crate) renewed: bool,
     /// Jobs in this incarnation's list.
     pub(crate) held: u64,
-    /// Leases of others that are over.
+    /// Leases of others that are over, and lists of those that ended a short while ago: a wait that
+    /// a paused worker had begun may still be served there.
     pub(crate) overdue: u64,
     /// How long until the next delayed job is due.
     pub(crate) due_in: Option<Duration>,
+    /// Others whose heartbeat is late while ours is not.
+    pub(crate) silent: u64,
 }
 
-/// Renews a lease.
-pub(crate) async fn beat(redis: &Redis, keys: &Keys, session: &Session) -> Result<Beat, Error> {
-    let args =
-        Args::new().int(redis.clock().micros_arg()).bytes(session.incarnation()).millis(session.lease());
-    let keys = [&keys.leases, session.processing(), &keys.delayed];
-    let (renewed, held, overdue, due_in): (bool, u64, u64, i64) = redis.run(&BEAT, &keys, &args).await?;
-    Ok(Beat { renewed, held, overdue, due_in: span(due_in) })
+/// Renews a lease, and promises the next heartbeat if others may rely on it.
+pub(crate) async fn beat(
+    redis: &Redis,
+    keys: &Keys,
+    session: &Session,
+    promise: Option<Duration>,
+    young: Duration,
+) -> Result<Beat, Error> {
+    let args = Args::new()
+        .int(redis.clock().micros_arg())
+        .bytes(session.incarnation())
+        .millis(session.lease())
+        .int(promise.map_or(0, millis))
+        .millis(young);
+    let keys = [&keys.leases, session.processing(), &keys.delayed, &keys.beats, &keys.graves];
+    let (renewed, held, overdue, due_in, silent) = redis.run(&BEAT, &keys, &args).await?;
+    Ok(Beat { renewed, held, overdue, due_in: span(due_in), silent })
 }
 
 /// Takes up to `count` jobs, or `None` if the lease is over.
@@ -173,41 +167,6 @@ pub(crate) async fn retry(
     Ok(Removal { registered, removed })
 }
 
-/// When a job is due.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Due {
-    In(Duration),
-    /// Milliseconds since 1970.
-    At(i64),
-}
-
-/// Adds a job that waits until it is due; answers how many wait like that.
-pub(crate) async fn schedule(redis: &Redis, keys: &Keys, due: Due, job: Bytes) -> Result<u64, Error> {
-    let args = Args::new().int(redis.clock().micros_arg());
-    let args = match due {
-        Due::In(delay) => args.millis(delay).int(0),
-        Due::At(at_ms) => args.int(0).int(at_ms.max(1)),
-    };
-    let (_, delayed): (i64, u64) =
-        redis.run(&SCHEDULE, &[&keys.delayed, &keys.wake], &args.shared(job)).await?;
-    Ok(delayed)
-}
-
-/// What a promotion did.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Promoted {
-    pub(crate) moved: u64,
-    /// How long until the next delayed job is due; zero if more are due now.
-    pub(crate) due_in: Option<Duration>,
-}
-
-/// Moves a bounded number of delayed jobs that are due.
-pub(crate) async fn promote(redis: &Redis, keys: &Keys) -> Result<Promoted, Error> {
-    let args = Args::new().int(redis.clock().micros_arg()).int(MOVE_BATCH);
-    let (moved, due_in) = redis.run(&PROMOTE, &[&keys.delayed, &keys.pending], &args).await?;
-    Ok(Promoted { moved, due_in: span(due_in) })
-}
-
 /// Milliseconds from a script, where -1 stands for "never".
 fn span(millis: i64) -> Option<Duration> {
     u64::try_from(millis).ok().map(Duration::from_millis)
@@ -257,14 +216,16 @@ pub(crate) struct Overdue {
     pub(crate) young_graves: Vec<String>,
     /// Incarnations that ended the longest ago.
     pub(crate) old_graves: Vec<String>,
+    /// Incarnations whose heartbeat is late.
+    pub(crate) silent: Vec<String>,
 }
 
 /// Names where jobs may be waiting for nobody.
 pub(crate) async fn overdue(redis: &Redis, keys: &Keys, look_back: Duration) -> Result<Overdue, Error> {
     let args = Args::new().int(redis.clock().micros_arg()).int(millis(look_back)).int(NAMES);
-    let (leases, young_graves, old_graves) =
-        redis.run(&OVERDUE, &[&keys.leases, &keys.graves], &args).await?;
-    Ok(Overdue { leases, young_graves, old_graves })
+    let keys = [&keys.leases, &keys.graves, &keys.beats];
+    let (leases, young_graves, old_graves, silent) = redis.run(&OVERDUE, &keys, &args).await?;
+    Ok(Overdue { leases, young_graves, old_graves, silent })
 }
 
 /// Why a lease is ended.
@@ -276,6 +237,8 @@ pub(crate) enum End {
     Fenced,
     /// Its owner leaves, and no job was started.
     Left,
+    /// Its heartbeat is late and its connection closed; counted as a loss.
+    Gone,
 }
 
 impl End {
@@ -284,6 +247,7 @@ impl End {
             Self::Lost => 1,
             Self::Fenced => 2,
             Self::Left => 3,
+            Self::Gone => 4,
         }
     }
 }
@@ -314,7 +278,7 @@ pub(crate) async fn reap(
     end: End,
     limits: Limits,
 ) -> Result<ReapStep, Error> {
-    let processing = keys.processing(incarnation);
+    let (processing, alive) = (keys.processing(incarnation), keys.alive(incarnation));
     let args = Args::new()
         .int(redis.clock().micros_arg())
         .bytes(incarnation)
@@ -323,66 +287,7 @@ pub(crate) async fn reap(
         .millis(GRAVE)
         .int(limits.max_losses.into())
         .int(number(limits.max_dead));
-    let keys = [&keys.leases, &keys.graves, &processing, &keys.pending, &keys.dead];
+    let keys = [&keys.leases, &keys.graves, &processing, &keys.pending, &keys.dead, &keys.beats, &alive];
     let (ended, returned, left, buried) = redis.run(&REAP, &keys, &args).await?;
     Ok(ReapStep { ended, returned, left, buried })
-}
-
-/// Counts jobs by state.
-pub(crate) async fn inspect(redis: &Redis, keys: &Keys) -> Result<QueueStats, Error> {
-    type Reply = (u64, u64, u64, u64, Vec<String>, Option<Bytes>);
-    let args = Args::new().int(redis.clock().micros_arg());
-    let keys = [&keys.pending, &keys.delayed, &keys.dead, &keys.leases];
-    let (now_ms, pending, delayed, dead, leases, next): Reply = redis.run(&INSPECT, &keys, &args).await?;
-    let age = |job: Job| {
-        let pushed = job.id().pushed_at().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Duration::from_millis(now_ms).saturating_sub(pushed)
-    };
-    let (pairs, _) = leases.as_chunks::<2>();
-    let workers = pairs.iter().map(|[incarnation, until_ms]| {
-        let until_ms: u64 = until_ms.parse().unwrap_or(0);
-        let lease_left = until_ms.checked_sub(now_ms).filter(|left| *left > 0).map(Duration::from_millis);
-        WorkerStats { incarnation: incarnation.clone(), lease_left }
-    });
-    let (workers, oldest_age) = (workers.collect(), next.and_then(Job::open).map(age));
-    Ok(QueueStats { pending, delayed, dead, oldest_age, workers })
-}
-
-/// `LRANGE pending`: the jobs that are next, the very next last.
-pub(crate) async fn peek(redis: &Redis, keys: &Keys, most: u16) -> Result<Vec<Bytes>, Error> {
-    let args = Args::new().int(-i64::from(most.max(1))).int(-1);
-    redis.command("LRANGE", &[&keys.pending], &args).await
-}
-
-/// `XRANGE dead`.
-pub(crate) async fn dead_letters(
-    redis: &Redis,
-    keys: &Keys,
-    after: Option<&str>,
-    most: u16,
-) -> Result<Vec<DeadLetter>, Error> {
-    let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
-    let args = Args::new().bytes(from).word("+").word("COUNT").int(most.max(1).into());
-    let entries: Vec<(String, Vec<Bytes>)> = redis.command("XRANGE", &[&keys.dead], &args).await?;
-    let letter = |(id, fields): (String, Vec<Bytes>)| {
-        let field = |name: &str| {
-            let (pairs, _) = fields.as_chunks::<2>();
-            pairs.iter().find(|[field, _]| field == name).map(|[_, value]| value.clone())
-        };
-        let why = String::from_utf8_lossy(&field("why").unwrap_or_default()).into_owned();
-        DeadLetter { id, job: field("job").and_then(Job::open), why }
-    };
-    Ok(entries.into_iter().map(letter).collect())
-}
-
-/// Puts a dead letter's job back as `job`.
-pub(crate) async fn replay(redis: &Redis, keys: &Keys, letter: &str, job: Bytes) -> Result<bool, Error> {
-    let args = Args::new().bytes(letter).shared(job);
-    let reply: Vec<bool> = redis.run(&REPLAY, &[&keys.dead, &keys.pending], &args).await?;
-    Ok(reply.first() == Some(&true))
-}
-
-/// `XDEL dead`.
-pub(crate) async fn delete_dead(redis: &Redis, keys: &Keys, letter: &str) -> Result<bool, Error> {
-    redis.command("XDEL", &[&keys.dead], &Args::new().bytes(letter)).await
 }

@@ -57,6 +57,7 @@ impl Worker {
             give_up: CancellationToken::new(),
             max_failures: options.max_failures,
             backoff: options.backoff,
+            timeout: options.timeout,
             tally: Tally::default(),
         });
         let task = tokio::spawn(run(reader, crew, stop.clone(), options.drain));
@@ -90,6 +91,7 @@ struct Crew<H> {
     give_up: CancellationToken,
     max_failures: u32,
     backoff: Backoff,
+    timeout: Option<Duration>,
     tally: Tally,
 }
 
@@ -199,6 +201,7 @@ where
 
     async fn work(&self, held: HeldJob) {
         let handled = caught(async { (self.handler)(held.job().clone()).await.into_outcome() });
+        let handled = in_time(self.timeout, handled);
         let outcome = tokio::select! {
             biased;
             () = held.lost() => return count(&self.tally.lost),
@@ -210,8 +213,7 @@ where
             }
             outcome = handled => outcome,
         };
-        let panicked = || Outcome::Retry { reason: "the handler panicked".to_owned() };
-        let settled = match outcome.unwrap_or_else(panicked) {
+        let settled = match outcome {
             Outcome::Done => {
                 count(&self.tally.done);
                 held.ack().await
@@ -236,13 +238,20 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The future's output, or `None` if it panicked.
-async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+/// What the handler says, or that it took too long.
+async fn in_time(timeout: Option<Duration>, handled: impl Future<Output = Outcome>) -> Outcome {
+    let Some(timeout) = timeout else { return handled.await };
+    let late = |_| Outcome::Retry { reason: format!("the handler took longer than {timeout:?}") };
+    tokio::time::timeout(timeout, handled).await.unwrap_or_else(late)
+}
+
+/// What the handler says, or that it panicked.
+async fn caught(future: impl Future<Output = Outcome>) -> Outcome {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+        Ok(Poll::Ready(outcome)) => Poll::Ready(outcome),
         Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => Poll::Ready(None),
+        Err(_) => Poll::Ready(Outcome::Retry { reason: "the handler panicked".to_owned() }),
     })
     .await
 }

@@ -157,6 +157,20 @@ on_every_topology! {
         assert_eq!(held.ack().await.ok(), None, "the reader is closed");
     }
 
+    async fn closing_while_waiting_leaves_nothing_behind(t: TestRedis) {
+        let queue = Queue::new(t.redis.clone(), "q");
+        for round in 0..30 {
+            let reader = Arc::new(reader(&queue).await);
+            let waiter = tokio::spawn({ let reader = reader.clone(); async move { reader.next().await } });
+            // sleep: the close shall come at any moment of the wait.
+            tokio::time::sleep(Duration::from_millis(round % 7)).await;
+            waiter.abort();
+            assert!(waiter.await.is_err());
+            Arc::into_inner(reader).unwrap().close().await.unwrap();
+            assert_eq!(t.keys().await, Vec::<String>::new(), "round {round}");
+        }
+    }
+
     async fn a_full_queue_takes_nothing_and_says_so(t: TestRedis) {
         let options = QueueOptions::default().max_len(NonZeroU64::new(3).unwrap());
         let queue = Queue::with_options(t.redis.clone(), "q", options);
@@ -202,6 +216,7 @@ on_every_topology! {
             async move {
                 let at_once = running.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
                 highest.fetch_max(at_once, std::sync::atomic::Ordering::SeqCst);
+                // sleep: what the handler does.
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
             }

@@ -5,8 +5,8 @@ mod common;
 use common::{SOON, eventually, expire_leases, jobs, next, reader, text};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_queue::{Backoff, Outcome, Queue, QueueOptions, Settled, WorkerOptions};
-use std::num::NonZeroU32;
+use redis_queue::{Backoff, Outcome, Pushed, Queue, QueueOptions, Settled, WorkerOptions};
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -58,6 +58,59 @@ on_every_topology! {
         assert!(!queue.delete_dead(&letter).await.unwrap());
         let stats = queue.stats().await.unwrap();
         assert_eq!((stats.pending, stats.delayed, stats.dead), (0, 0, 0));
+    }
+
+    async fn a_handler_that_takes_too_long_is_cancelled_and_counted_as_failed(t: TestRedis) {
+        let queue = Queue::new(t.redis.clone(), "q");
+        assert!(queue.push("slow").await.unwrap().is_accepted());
+        let options = quick().timeout(Duration::from_millis(20));
+        let worker = queue.run(options, |_| std::future::pending::<()>()).await.unwrap();
+        eventually("it is given up", || async { queue.stats().await.unwrap().dead == 1 }).await;
+        assert_eq!(worker.stop().await.failed, 3);
+        let letter = queue.dead_letters(None, 1).await.unwrap().pop().unwrap();
+        assert_eq!(letter.why, "the handler took longer than 20ms");
+    }
+
+    async fn a_key_admits_one_job_per_window(t: TestRedis) {
+        let queue = Queue::with_options(t.redis.clone(), "q", QueueOptions::default().max_len(NonZeroU64::new(2).unwrap()));
+        let Pushed::Accepted { ids, depth: 1 } = queue.push_unique("order-1", HOUR, "a").await.unwrap() else {
+            panic!("the first is added");
+        };
+        for _ in 0..3 {
+            let again = queue.push_unique("order-1", HOUR, "b").await.unwrap();
+            assert_eq!(again, Pushed::Duplicate { of: ids[0], depth: 1 });
+        }
+        assert!(queue.push_unique("order-2", HOUR, "c").await.unwrap().is_accepted());
+        assert_eq!(queue.push_unique("order-3", HOUR, "d").await.unwrap(), Pushed::Full { depth: 2 });
+        let reader = reader(&queue).await;
+        assert!(next(&reader).await.ack().await.unwrap().is_done());
+        assert!(queue.push_unique("order-3", HOUR, "d").await.unwrap().is_accepted(), "full was no claim");
+        assert!(!queue.push_unique("order-1", HOUR, "b").await.unwrap().is_accepted(), "done, but in its window");
+        let unique: Vec<String> = t.keys().await.into_iter().filter(|key| key.contains("unique.")).collect();
+        assert_eq!(unique.len(), 3);
+        for key in unique {
+            assert!(t.ttl_ms(&key).await > 0, "{key} stays for ever");
+        }
+    }
+
+    /// Eight producers race for each key: one job each.
+    async fn racing_producers_of_one_key_add_one_job(t: TestRedis) {
+        let queue = Queue::new(t.redis.clone(), "q");
+        let mut racers = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let queue = queue.clone();
+            racers.spawn(async move {
+                let mut added = 0;
+                for key in 0..50_u32 {
+                    let pushed = queue.push_unique(key.to_be_bytes(), HOUR, "x").await.unwrap();
+                    added += u32::from(pushed.is_accepted());
+                }
+                added
+            });
+        }
+        let mut added = 0;
+        while let Some(done) = racers.join_next().await { added += done.unwrap(); }
+        assert_eq!((added, queue.depth().await.unwrap()), (50, 50));
     }
 
     async fn a_handler_decides_between_dead_and_later(t: TestRedis) {
@@ -128,7 +181,7 @@ on_every_topology! {
         let worker = queue.run(WorkerOptions::default().concurrency(jobs(200)), |_| async {}).await.unwrap();
         eventually("all ran", || async {
             let stats = queue.stats().await.unwrap();
-            stats.delayed == 0 && stats.pending == 0
+            stats.delayed + stats.pending + common::processing(&t.redis, "q").await == 0
         }).await;
         assert_eq!(worker.stop().await.done, 10_000);
     }

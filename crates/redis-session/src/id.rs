@@ -4,22 +4,26 @@ use redis_patterns_core::{Error, hex, random_bytes};
 use std::fmt;
 
 /// 256 random bits: ASVS 5.0 7.2.3 asks for 128.
-const BYTES: usize = 32;
+const SECRET: usize = 32;
+/// Enough that sessions spread over all slots.
+const PLACE: usize = 8;
 
-/// The secret in a session's cookie: 256 random bits, 64 hexadecimal digits.
+/// What a session's cookie holds: 64 random bits that name its place, which rotation keeps, and a
+/// secret of 256 random bits; 80 hexadecimal digits.
 ///
-/// Who has it is logged in, so `Debug` shows nothing of it and Redis holds only its SHA-256.
+/// Who has it is logged in, so `Debug` shows nothing of it and Redis holds only the SHA-256 of the
+/// secret.
 ///
 /// ```
 /// use redis_session::SessionId;
 ///
-/// let id = SessionId::parse(&"5f".repeat(32)).unwrap();
-/// assert_eq!(id.expose(), "5f".repeat(32));
+/// let id = SessionId::parse(&"5f".repeat(40)).unwrap();
+/// assert_eq!(id.expose(), "5f".repeat(40));
 /// assert_eq!(format!("{id:?}"), "SessionId(..)");
 /// assert!(SessionId::parse("5f").is_none());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(Secret);
+pub struct SessionId([u8; PLACE + SECRET]);
 
 /// The secret in a link or a mail: 256 random bits, 64 hexadecimal digits.
 ///
@@ -34,28 +38,42 @@ pub struct SessionId(Secret);
 /// assert_eq!(format!("{token:?}"), "OneTimeToken(..)");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct OneTimeToken(Secret);
+pub struct OneTimeToken([u8; SECRET]);
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Secret([u8; BYTES]);
-
-impl Secret {
-    fn random() -> Result<Self, Error> {
-        Ok(Self(random_bytes()?))
+impl SessionId {
+    /// Another secret in the same place.
+    pub(crate) fn renewed(&self) -> Result<Self, Error> {
+        let mut renewed = Self::random()?;
+        renewed.0[..PLACE].copy_from_slice(self.place());
+        Ok(renewed)
     }
 
-    /// One spelling only: lower case and the full length.
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * BYTES {
-            return None;
-        }
-        let mut bytes = [0; BYTES];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self(bytes))
+    pub(crate) fn place(&self) -> &[u8] {
+        &self.0[..PLACE]
     }
+
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.0[PLACE..]
+    }
+}
+
+impl OneTimeToken {
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// One spelling only: lower case and the full length.
+fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
 }
 
 fn digit(character: u8) -> Option<u8> {
@@ -69,25 +87,21 @@ fn digit(character: u8) -> Option<u8> {
 macro_rules! secret {
     ($name:ident) => {
         impl $name {
-            /// The secret that a client sent, or `None` if it has not the form of one: 64 digits
-            /// of `0-9 a-f`. Treat `None` like an unknown one.
+            /// What a client sent, or `None` if it has not the form of one: the full number of
+            /// digits `0-9 a-f`. Treat `None` like an unknown one.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                Secret::parse(text).map(Self)
+                parse(text).map(Self)
             }
 
-            /// The secret as text, to be handed to its user and to nobody else.
+            /// All of it as text, to be handed to its user and to nobody else.
             #[must_use]
             pub fn expose(&self) -> String {
-                hex(&self.0.0)
+                hex(&self.0)
             }
 
             pub(crate) fn random() -> Result<Self, Error> {
-                Ok(Self(Secret::random()?))
-            }
-
-            pub(crate) fn as_bytes(&self) -> &[u8] {
-                &self.0.0
+                Ok(Self(random_bytes()?))
             }
         }
 
@@ -114,19 +128,19 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_not_taken_for_one() {
-        let good = "0f".repeat(BYTES);
+        let good = "0f".repeat(PLACE + SECRET);
         assert!(SessionId::parse(&good).is_some());
         let bad = ["", "0f", &good[1..], &good.to_uppercase(), &format!("{good}0"), &format!("{good} ")];
         for text in bad {
             assert_eq!(SessionId::parse(text), None, "{text:?} was taken for an id");
         }
-        for place in 0..2 * BYTES {
+        for place in 0..2 * (PLACE + SECRET) {
             for byte in [b'g', b'-', b' ', b'F', 0] {
                 let mut text = good.clone().into_bytes();
                 text[place] = byte;
                 assert_eq!(SessionId::parse(std::str::from_utf8(&text).unwrap()), None);
             }
         }
-        assert_eq!(SessionId::parse(&"é".repeat(BYTES)), None);
+        assert_eq!(SessionId::parse(&"é".repeat(PLACE + SECRET)), None);
     }
 }

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use std::time::Duration;
 
-/// Past this a script would lose digits (a Lua number keeps 53 bits).
-const LARGEST_MS: u128 = 1 << 53;
+/// 34 years: a deadline then still has the 13 digits that scripts give it.
+const LARGEST_MS: u128 = 1 << 40;
 
 /// Settings of a [`Sessions`](crate::Sessions) store.
 ///
@@ -17,13 +17,16 @@ const LARGEST_MS: u128 = 1 << 53;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     idle: Duration,
+    absolute: Duration,
+    touch_percent: u8,
 }
 
 impl Options {
-    /// The defaults: a session ends 30 min after it was last loaded.
+    /// The defaults: a session ends 30 min after it was last loaded, and 12 h after it began.
     #[must_use]
     pub const fn new() -> Self {
-        Self { idle: Duration::from_secs(30 * 60) }
+        let (idle, absolute) = (Duration::from_secs(30 * 60), Duration::from_secs(12 * 3_600));
+        Self { idle, absolute, touch_percent: 10 }
     }
 
     /// How long after its last use a session ends; 30 min unless set, the upper end of what OWASP
@@ -34,6 +37,34 @@ impl Options {
         self
     }
 
+    /// How long after it began a session ends, however much it is used; 12 h unless set, what NIST
+    /// SP 800-63B (revision 3) allows at AAL2. Neither a load nor an update nor a rotation moves
+    /// this deadline.
+    #[must_use]
+    pub const fn absolute(mut self, absolute: Duration) -> Self {
+        self.absolute = absolute;
+        self
+    }
+
+    /// Which share of the idle time, in percent (0 to 100), must have passed before a load starts
+    /// it anew; 10 unless set, since each time is a write that is replicated and logged. A session
+    /// may so end this share earlier than its idle time after its last load; 0 touches at each.
+    #[must_use]
+    pub const fn touch_after_percent(mut self, percent: u8) -> Self {
+        self.touch_percent = percent;
+        self
+    }
+
+    /// How long after it began a session ends.
+    #[must_use]
+    pub const fn absolute_timeout(&self) -> Duration {
+        self.absolute
+    }
+
+    pub(crate) const fn touch_percent(&self) -> u8 {
+        self.touch_percent
+    }
+
     /// How long after its last use a session ends.
     #[must_use]
     pub const fn idle_timeout(&self) -> Duration {
@@ -41,7 +72,11 @@ impl Options {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        check_ttl(self.idle, "the idle time of a session is 1 to 2^53 milliseconds")
+        if self.touch_percent > 100 {
+            return Err(Error::Options("the share of the idle time is 0 to 100 percent"));
+        }
+        check_ttl(self.absolute, "the absolute time of a session is 1 to 2^40 milliseconds")?;
+        check_ttl(self.idle, "the idle time of a session is 1 to 2^40 milliseconds")
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::id::SessionId;
 use crate::options::Options;
 use crate::resend::until_answered;
-use crate::{commands, keys, value};
+use crate::{keys, scripts, value};
 use redis_patterns_core::{Codec, Error as RedisError, ErrorKind, Executed, Json, Redis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,16 @@ use std::marker::PhantomData;
 pub enum Update {
     /// It holds the new value, and its idle time starts anew.
     Updated,
+    /// It was revoked or has expired, and stays so: nothing was written. Send no cookie.
+    Gone,
+}
+
+/// Whether a session has another id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "the old id is gone, and this is the only place of the new one"]
+pub enum Rotation {
+    /// It has this one, which goes into the user's cookie.
+    Rotated(SessionId),
     /// It was revoked or has expired, and stays so: nothing was written. Send no cookie.
     Gone,
 }
@@ -63,7 +73,8 @@ impl<T: Serialize + DeserializeOwned> Sessions<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] for an idle time below a millisecond or above 2^53 milliseconds.
+    /// [`Error::Options`] for a time below a millisecond or above 2^40 milliseconds (34 years), or a
+    /// share above 100 percent.
     pub fn with_options(redis: Redis, options: Options) -> Result<Self, Error> {
         options.check()?;
         Ok(Self { redis, options, codec: Json, holds: PhantomData })
@@ -89,7 +100,7 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     /// # A new id at every log-in
     ///
     /// Never put a logged-in user into a session whose id existed before: whoever planted that id
-    /// would be logged in too. Create a session and revoke the old one.
+    /// would be logged in too. [Rotate](Self::rotate) it, or create another and revoke the old one.
     ///
     /// # Errors
     ///
@@ -106,7 +117,7 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
         let id = SessionId::random()?;
         let key = keys::session(self.redis.namespace(), &id);
         let sealed = value::seal(&self.codec, value)?;
-        if commands::put_new(&self.redis, &key, sealed, self.options.idle_timeout()).await? {
+        if scripts::create(&self.redis, &key, sealed, &self.options).await? {
             return Ok(id);
         }
         let what = "a new random id was taken: the random numbers of this machine repeat";
@@ -114,7 +125,8 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     }
 
     /// The session's value, or `None` if it was never there, was revoked or has expired. Its idle
-    /// time starts anew. One round trip.
+    /// time starts anew if a [share](Options::touch_after_percent) of it has passed, but never goes
+    /// past the deadline. One round trip.
     ///
     /// # Errors
     ///
@@ -129,8 +141,7 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     /// It is sent again, three times in all.
     pub async fn load(&self, id: &SessionId) -> Result<Option<T>, Error> {
         let key = keys::session(self.redis.namespace(), id);
-        let idle = self.options.idle_timeout();
-        let stored = until_answered(|| commands::read_and_renew(&self.redis, &key, idle)).await?;
+        let stored = until_answered(|| scripts::load(&self.redis, &key, &self.options)).await?;
         Ok(stored.map(|bytes| value::open(&self.codec, bytes)).transpose()?)
     }
 
@@ -155,8 +166,40 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     pub async fn update(&self, id: &SessionId, value: &T) -> Result<Update, Error> {
         let key = keys::session(self.redis.namespace(), id);
         let sealed = value::seal(&self.codec, value)?;
-        let updated = commands::replace(&self.redis, &key, sealed, self.options.idle_timeout()).await?;
+        let updated = scripts::update(&self.redis, &key, sealed, &self.options).await?;
         Ok(if updated { Update::Updated } else { Update::Gone })
+    }
+
+    /// Gives the session another id and another value, as at a log-in, a log-out into an anonymous
+    /// session, or a step-up: the old id is gone at the same moment, and whoever knew it has
+    /// nothing. The deadline stays. One round trip.
+    ///
+    /// # Requests under way
+    ///
+    /// Those with the old id find the session gone, and must send no cookie then; a log-out among
+    /// them finds nothing to end. There is no time of grace: it would keep a planted id alive
+    /// across the log-in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if Redis could not answer or the value has no encoding.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the session may have an id that nobody knows, and ends with its idle time.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It is sent again, three times in all: the second run finds the new id in its place.
+    pub async fn rotate(&self, id: &SessionId, value: &T) -> Result<Rotation, Error> {
+        let renewed = id.renewed()?;
+        let namespace = self.redis.namespace();
+        let (old, new) = (keys::session(namespace, id), keys::session(namespace, &renewed));
+        let sealed = value::seal(&self.codec, value)?;
+        let rotated =
+            until_answered(|| scripts::rotate(&self.redis, &old, &new, sealed.clone(), &self.options))
+                .await?;
+        Ok(if rotated { Rotation::Rotated(renewed) } else { Rotation::Gone })
     }
 
     /// Ends the session: once this is answered, no load succeeds and no update brings it back.
@@ -177,7 +220,7 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     pub async fn revoke(&self, id: &SessionId) -> Result<Revocation, Error> {
         let (redis, key) = (self.redis.clone(), keys::session(self.redis.namespace(), id));
         let deletion =
-            self.redis.detach(async move { until_answered(|| commands::delete(&redis, &key)).await });
+            self.redis.detach(async move { until_answered(|| scripts::delete(&redis, &key)).await });
         let stopped = |_| {
             let what = "the runtime is shutting down";
             RedisError::new(ErrorKind::Closed, Executed::Maybe, "session/revoke", what)

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::id::OneTimeToken;
 use crate::options::{Purpose, check_ttl};
-use crate::{commands, keys, value};
+use crate::{keys, scripts, value};
 use redis_patterns_core::{Error as RedisError, ErrorKind, Executed, Json, Redis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,9 +47,9 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Options`] for a `ttl` below a millisecond or above 2^53 milliseconds.
+    /// [`Error::Options`] for a `ttl` below a millisecond or above 2^40 milliseconds.
     pub fn new(redis: Redis, purpose: Purpose, ttl: Duration) -> Result<Self, Error> {
-        check_ttl(ttl, "the life of a token is 1 to 2^53 milliseconds")?;
+        check_ttl(ttl, "the life of a token is 1 to 2^40 milliseconds")?;
         Ok(Self { redis, purpose, ttl, holds: PhantomData })
     }
 
@@ -69,7 +69,7 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     pub async fn issue(&self, value: &T) -> Result<OneTimeToken, Error> {
         let token = OneTimeToken::random()?;
         let key = keys::token(self.redis.namespace(), self.purpose, &token);
-        if commands::put_new(&self.redis, &key, value::seal(&Json, value)?, self.ttl).await? {
+        if scripts::put_new(&self.redis, &key, value::seal(&Json, value)?, self.ttl).await? {
             return Ok(token);
         }
         let what = "a new random token was taken: the random numbers of this machine repeat";
@@ -94,7 +94,7 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     /// again. The user needs a new token.
     pub async fn consume(&self, token: &OneTimeToken) -> Result<Option<T>, Error> {
         let key = keys::token(self.redis.namespace(), self.purpose, token);
-        let stored = commands::take(&self.redis, &key).await?;
+        let stored = scripts::take(&self.redis, &key).await?;
         Ok(stored.map(|bytes| value::open(&Json, bytes)).transpose()?)
     }
 

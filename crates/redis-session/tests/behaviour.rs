@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use redis_patterns_core::{Args, Redis};
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_session::{Error, OneTimeTokens, Options, Purpose, Revocation, SessionId, Sessions, Update};
+use redis_session::{
+    Error, OneTimeToken, OneTimeTokens, Options, Purpose, Revocation, Rotation, SessionId, Sessions, Update,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ on_every_topology! {
         let id = sessions.create(&ann()).await.unwrap();
         expire(&t, 0).await;
         assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Gone);
-        let never = SessionId::parse(&"0".repeat(64)).unwrap();
+        let never = SessionId::parse(&"0".repeat(80)).unwrap();
         assert_eq!(sessions.update(&never, &bob()).await.unwrap(), Update::Gone);
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
@@ -79,6 +80,35 @@ on_every_topology! {
         expire(&t, 600_000).await;
         assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Updated);
         assert!(fresh.contains(&t.ttl_ms(&key).await), "an update did not renew");
+    }
+
+    async fn a_load_touches_nothing_until_a_share_of_the_idle_time_has_passed(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        let key = t.keys().await.remove(0);
+        let nine_tenths = HALF_HOUR_MS / 10 * 9;
+        expire(&t, nine_tenths + 60_000).await;
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert!(t.ttl_ms(&key).await <= nine_tenths + 60_000, "it was touched");
+        expire(&t, nine_tenths).await;
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert!(t.ttl_ms(&key).await > nine_tenths + 60_000, "it was not touched");
+        let eager = Sessions::<User>::with_options(t.redis.clone(), Options::new().touch_after_percent(0)).unwrap();
+        expire(&t, nine_tenths + 60_000).await;
+        assert_eq!(eager.load(&id).await.unwrap(), Some(ann()));
+        assert!(t.ttl_ms(&key).await > HALF_HOUR_MS - 60_000, "each load touches");
+    }
+
+    async fn a_session_that_lost_its_ttl_gets_one_again(t: TestRedis) {
+        let sessions = Sessions::new(t.redis.clone());
+        let id = sessions.create(&ann()).await.unwrap();
+        let key = t.keys().await.remove(0);
+        for mut node in t.admin_nodes() {
+            let _ = node.cmd(&["PERSIST", &key]);
+        }
+        assert_eq!(t.ttl_ms(&key).await, -1);
+        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert!(t.ttl_ms(&key).await > 0);
     }
 
     async fn a_session_ends_with_its_idle_time(t: TestRedis) {
@@ -126,8 +156,8 @@ on_every_topology! {
         let resets = OneTimeTokens::<User>::new(t.redis.clone(), RESET, QUARTER).unwrap();
         let token = resets.issue(&ann()).await.unwrap();
         let id = sessions.create(&ann()).await.unwrap();
-        let token_as_id = SessionId::parse(&token.expose()).unwrap();
-        let id_as_token = redis_session::OneTimeToken::parse(&id.expose()).unwrap();
+        let token_as_id = SessionId::parse(&format!("{}{}", &id.expose()[..16], token.expose())).unwrap();
+        let id_as_token = OneTimeToken::parse(&id.expose()[16..]).unwrap();
         assert_eq!(sessions.load(&token_as_id).await.unwrap(), None);
         assert_eq!(resets.consume(&id_as_token).await.unwrap(), None);
         assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
@@ -151,7 +181,12 @@ async fn every_operation_is_one_round_trip() {
     let through = TestRedis::at(&proxy.url()).await;
     let sessions = Sessions::new(through.redis.clone());
     let resets = OneTimeTokens::new(through.redis.clone(), RESET, QUARTER).unwrap();
-    warm_up(&through.redis).await;
+    // The first of each script brings its source; that is the second round trip of its life.
+    let warm = sessions.create(&ann()).await.unwrap();
+    let _ = sessions.load(&warm).await.unwrap();
+    let _ = sessions.update(&warm, &ann()).await.unwrap();
+    let Rotation::Rotated(warm) = sessions.rotate(&warm, &ann()).await.unwrap() else { panic!() };
+    let _ = sessions.revoke(&warm).await.unwrap();
 
     let mut before = proxy.counts().requests;
     let mut one = |operation: &str| {
@@ -165,16 +200,14 @@ async fn every_operation_is_one_round_trip() {
     one("load");
     let _ = sessions.update(&id, &bob()).await.unwrap();
     one("update");
+    let Rotation::Rotated(id) = sessions.rotate(&id, &ann()).await.unwrap() else { panic!() };
+    one("rotate");
     let _ = sessions.revoke(&id).await.unwrap();
     one("revoke");
     let token = resets.issue(&ann()).await.unwrap();
     one("issue");
     let _ = resets.consume(&token).await.unwrap();
     one("consume");
-}
-
-async fn warm_up(redis: &Redis) {
-    redis.keyless::<()>("PING", &Args::new()).await.unwrap();
 }
 
 #[tokio::test]

@@ -19,26 +19,27 @@ pub(crate) async fn run(url: &str) -> Fallible<ExitCode> {
 }
 
 fn lines(stage: &Stage) -> String {
-    let at = format!("http://{}", stage.service.address());
-    let jar = stage.run.cookies();
-    let jar = jar.display();
-    let order = format!("-b {jar} -d '{{\"item\": \"tea\", \"quantity\": 1}}' {at}/orders");
+    let order = r#"-b $jar -d '{"item": "tea", "quantity": 1}' $at/orders"#;
     format!(
-        "\
-the service listens at {at}; its workers are the processes {pids}
+        r#"the service listens at http://{address}; its workers are the processes {pids}
 
+at=http://{address} jar={jar}
 # log in
-curl -i -c {jar} -d '{{\"user\": \"ann\"}}' {at}/login
-# order; the same line again is answered from the record, with another item it is refused
-curl -i -H 'Idempotency-Key: mine-1' {order}
+curl -i -w '\n' -c $jar -d '{{"user": "ann"}}' $at/login
+# order; the same line again is answered from the record
+curl -i -w '\n' -H 'Idempotency-Key: mine-1' {order}
+# the same key for another order is refused
+curl -i -w '\n' -H 'Idempotency-Key: mine-1' -b $jar -d '{{"item": "sofa", "quantity": 1}}' $at/orders
 # look where the order is
-curl -i -b {jar} {at}/orders/$(curl -s -H 'Idempotency-Key: mine-1' {order} | cut -d'\"' -f4)
+curl -i -w '\n' -b $jar $at/orders/$(curl -s -H 'Idempotency-Key: mine-1' {order} | cut -d'"' -f4)
 # more than {LIMIT} orders in {seconds} s are denied
-for i in $(seq 30); do curl -s -o /dev/null -w '%{{http_code}} ' -H \"Idempotency-Key: burst-$i\" {order}; done; echo
+for i in $(seq 30); do curl -s -o /dev/null -w '%{{http_code}} ' -H "Idempotency-Key: many-$i" {order}; done; echo
 # log out, and find the door closed
-curl -i -b {jar} -X POST {at}/logout; curl -i -b {jar} {at}/orders/any
+curl -i -b $jar -X POST $at/logout; curl -i -w '\n' -b $jar $at/orders/any
 
-Ctrl-C stops it all; nothing is left behind",
+Ctrl-C stops it all; nothing is left behind"#,
+        address = stage.service.address(),
+        jar = stage.run.cookies().display(),
         pids = stage.pids(),
         seconds = PERIOD.as_secs(),
     )

@@ -7,6 +7,8 @@ use redis_patterns_testkit::servers::wait_until;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,28 +51,62 @@ on_every_topology! {
 
     async fn a_killed_run_leaves_nothing(t: TestRedis) {
         let mut run = Worker::spawn(showcase(&["--redis-url", t.url()])).unwrap();
-        let first = run.next_line(PATIENCE).await.unwrap();
+        let workers = run.next_line(PATIENCE).await.unwrap();
         let folder = folder(&run.next_line(PATIENCE).await.unwrap());
-        while !run.next_line(PATIENCE).await.unwrap().starts_with("5.") {}
+        // The worst moment: a process that is stopped, and so sees nothing.
+        let stopped = loop {
+            let line = run.next_line(PATIENCE).await.unwrap();
+            if line.contains("stopped") {
+                break line;
+            }
+        };
         assert!(folder.exists() && keys(&t, &folder) > 0);
         run.kill().await.unwrap();
-        let workers: Vec<PathBuf> = pids(&first).map(|pid| PathBuf::from(format!("/proc/{pid}"))).collect();
-        assert_eq!(workers.len(), 2, "{first}");
+        let pids: Vec<u32> = [pids(&workers), pids(&stopped)].concat();
+        assert_eq!(pids.len(), 3, "{workers}\n{stopped}");
         tokio::task::spawn_blocking(move || {
-            let gone = || !folder.exists() && keys(&t, &folder) == 0;
-            wait_until(PATIENCE, "the folder and the keys gone", gone).unwrap();
-            let gone = || !workers.iter().any(|worker| worker.exists());
-            wait_until(PATIENCE, "the workers gone", gone).unwrap();
+            let swept = || !folder.exists() && keys(&t, &folder) == 0;
+            wait_until(PATIENCE, "the folder and the keys gone", swept).unwrap();
+            let ended = || !pids.iter().any(|&pid| runs(pid));
+            wait_until(PATIENCE, "the processes gone", ended).unwrap();
         })
         .await
         .unwrap();
     }
+
+    async fn a_service_that_is_left_running_answers(t: TestRedis) {
+        let mut run = Worker::spawn(showcase(&["--redis-url", t.url(), "--serve"])).unwrap();
+        let first = run.next_line(PATIENCE).await.unwrap();
+        while !run.next_line(PATIENCE).await.unwrap().starts_with("Ctrl-C") {}
+        let address = first.split(&['/', ';'][..]).nth(2).unwrap();
+        let logged_in = post(address, "/login", r#"{"user": "ann"}"#).await;
+        assert!(logged_in.starts_with("HTTP/1.1 200") && logged_in.contains("HttpOnly"), "{logged_in}");
+        let refused = post(address, "/orders", r#"{"item": "tea", "quantity": 1}"#).await;
+        assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+        run.kill().await.unwrap();
+    }
 }
 
-/// The process ids in `.., 2 workers are the processes 1 and 2`.
-fn pids(line: &str) -> impl Iterator<Item = u32> {
-    let (_, pids) = line.split_once("processes ").expect("the first line names the workers");
-    pids.split(" and ").map(|pid| pid.parse().expect("a process id"))
+/// What the service says to one request.
+async fn post(address: &str, path: &str, body: &str) -> String {
+    let mut line = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}");
+    line.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// The numbers after `process` or `processes`, in a line of the run.
+fn pids(line: &str) -> Vec<u32> {
+    let (_, rest) = line.split_once("process").expect("the line names processes");
+    rest.split(' ').filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Whether a process runs: one that only waits to be reaped has no command line any more.
+fn runs(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| !words.is_empty())
 }
 
 #[tokio::test]

@@ -156,11 +156,10 @@ where
 {
     let redis = settings.requests.redis.clone();
     let running = redis.detach(async move {
-        let (name, number) = (claim.request().to_owned(), claim.attempt());
         let largest = settings.largest_response;
-        let work = |loss| async move {
-            request.extensions_mut().insert(Attempt { request: name, number, loss });
-            Ok(read(inner.call(request).await?, largest).await)
+        let work = |loss| {
+            request.extensions_mut().insert(Attempt::of(&claim, loss));
+            async move { Ok(read(inner.call(request).await?, largest).await) }
         };
         match claim.hold_while(work).await {
             Ok((response, body)) => {

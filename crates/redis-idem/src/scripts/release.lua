@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- release: give the claim back, if it is still this owner's.
--- KEYS[1] record         packed, see record.rs; bytes 3 to 19 are its state and owner
+-- KEYS[1] record         packed, see record.rs; bytes 3 to 19 are its state and owner; the channel of
+--                        its waiters has the same name
 -- ARGV[1] pending        state and owner of the claim
 -- ARGV[2] lease_over_ms  0 to forget the request; else the TTL at which the claim's lease is over,
 --                        which keeps the fingerprint and the count of earlier attempts
@@ -9,6 +10,8 @@
 local mark = redis.call('GETRANGE', KEYS[1], 3, 19)
 if mark == '' then return 2 end
 if mark ~= ARGV[1] then return 0 end
+-- Waiters hear it after the script has ended. A user who may not publish lets them find out late.
+redis.pcall('SPUBLISH', KEYS[1], '')
 if ARGV[2] == '0' then
   redis.call('DEL', KEYS[1])
 else

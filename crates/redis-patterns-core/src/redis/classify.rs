@@ -16,10 +16,6 @@ const NOT_WRITTEN: [&str; 5] = [
     "Failed to send command to router.",
 ];
 
-/// How fred says that it dropped a request whose reply it owed, as when a node dies: the request
-/// may have been written.
-const DROPPED: &str = "channel closed";
-
 /// Server answers given before anything ran.
 const REFUSED: [&str; 16] = [
     "TRYAGAIN",
@@ -50,7 +46,10 @@ pub(super) fn call(request: Request<'_>, deadline: Duration, error: FredError) -
             .with_next("the client reconnects by itself; try again after a moment")
             .with_source(error);
     }
-    if *error.kind() == FredKind::Unknown && details == DROPPED {
+    // A server's error starts with a word in capitals; what else has no kind is fred's own, such as
+    // "channel closed" for a request that it dropped when a node died. It may have been written.
+    let code = details.split_whitespace().next().unwrap_or_default();
+    if *error.kind() == FredKind::Unknown && !is_server_code(code) {
         return make(
             ErrorKind::ConnectionLost,
             Executed::Maybe,
@@ -77,6 +76,10 @@ pub(super) fn call(request: Request<'_>, deadline: Duration, error: FredError) -
             .with_source(error),
         _ => server(request, details),
     }
+}
+
+fn is_server_code(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 const ASK_AGAIN: &str = "read the state, or ask again with the same request token";
@@ -166,6 +169,9 @@ pub(super) fn connect(place: &str, deadline: Duration, error: FredError) -> Erro
     }
     let what = match error.kind() {
         FredKind::Timeout => format!("nothing on {place} answered like Redis within {deadline:?}"),
+        // The client gives these as the debug text of an operating system's error.
+        _ if details.contains("ConnectionRefused") => format!("nothing listens on {place}"),
+        FredKind::IO => format!("cannot reach {place}"),
         _ => format!("cannot connect to {place} ({})", safe(details)),
     };
     make(ErrorKind::Connect, what)

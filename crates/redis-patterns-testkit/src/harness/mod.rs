@@ -1,13 +1,15 @@
 //! A Redis handle for each test, with keys of its own that are gone afterwards.
 //!
 //! ```no_run
-//! use redis_patterns_testkit::{harness::TestRedis, on_every_topology};
+//! mod tests {
+//!     use redis_patterns_testkit::{harness::TestRedis, on_every_topology};
 //!
-//! on_every_topology! {
-//!     /// Runs as `counts_once::standalone` and `counts_once::cluster`.
-//!     async fn counts_once(t: TestRedis) {
-//!         // a pattern over t.redis
-//!         assert_eq!(t.keys().await.len(), 0);
+//!     on_every_topology! {
+//!         /// Runs as `counts_once::standalone` and `counts_once::cluster`.
+//!         async fn counts_once(t: TestRedis) {
+//!             // a pattern over t.redis
+//!             assert_eq!(t.keys().await.len(), 0);
+//!         }
 //!     }
 //! }
 //! ```
@@ -27,12 +29,14 @@
 #[cfg(feature = "containers")]
 pub mod container;
 mod environment;
+mod eventually;
 mod every_topology;
 pub mod own;
 mod shared;
 mod skip;
 mod test_redis;
 
+pub use eventually::eventually;
 pub use every_topology::{Outcome, run};
 pub use skip::skip;
 pub use test_redis::TestRedis;

@@ -65,6 +65,8 @@ pub(super) fn known(name: &str) -> Option<Command> {
             (Keys::FirstTwo, true)
         }
         "OBJECT" | "XINFO" | "MEMORY" => (Keys::Second, false),
+        // Only its subcommands that ask; they are not told apart from one another here.
+        "PUBSUB" => (Keys::Second, false),
         "XGROUP" => (Keys::Second, true),
         "BITOP" => (Keys::AfterFirst, true),
         "ZDIFF" | "ZINTER" | "ZUNION" | "SINTERCARD" | "ZINTERCARD" => (Keys::Counted(0), false),

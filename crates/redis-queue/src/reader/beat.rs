@@ -2,25 +2,36 @@
 
 use super::session::Session;
 use super::shared::{Shared, count};
-use crate::reap;
+use crate::reap::{self, Whose};
 use crate::scripts;
 use redis_patterns_core::{BootInstant, telemetry};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest time between two sweeps, for what no heartbeat sees.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP: Duration = Duration::from_secs(30);
+/// How late a heartbeat may be before others ask whether this process is still there.
+const LATE: Duration = Duration::from_millis(350);
+/// The shortest time between two heartbeats.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// How much longer than a wait for jobs the list of an ended lease is looked at closely.
+const YOUNG: Duration = Duration::from_secs(2);
+/// The pause before the lists of those whose lease a sweep ended are looked at again: what went
+/// back may have gone to a wait that one of them had begun.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Renews the lease, and starts a new session when it is lost.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let mut heart = Heart { suspicions: 0, shared };
+    let mut heart = Heart { suspicions: 0, last: Instant::now(), shared };
     heart.watch(heart.shared.session());
     loop {
-        let pause = heart.shared.options.beat();
+        let pause = heart.shared.options.beat(heart.shared.session().holds());
         tokio::select! {
-            () = heart.shared.ended.cancelled() => return,
+            () = heart.shared.leaving.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
+            () = heart.first_job() => {}
             () = heart.over() => {}
         }
         heart.beat().await;
@@ -31,6 +42,7 @@ struct Heart {
     shared: Arc<Shared>,
     /// Heartbeats in a row that showed more jobs than are known here.
     suspicions: u32,
+    last: Instant,
 }
 
 impl Heart {
@@ -40,21 +52,35 @@ impl Heart {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
+    /// The first job after a time without one, but not more often than jobs make beats anyway.
+    async fn first_job(&self) {
+        self.shared.beat_due.notified().await;
+        tokio::time::sleep(SHORTEST.saturating_sub(self.last.elapsed())).await;
+    }
+
     async fn beat(&mut self) {
+        self.last = Instant::now();
         let session = self.shared.session();
         if session.is_over() {
             return self.start_anew(&session).await;
         }
         // Several tries fit into a lease, so a slow answer must not take the time of the next.
-        let patience = self.shared.options.beat().min(self.shared.queue.redis.deadline());
+        let patience = (self.shared.options.lease / 4).min(self.shared.queue.redis.deadline());
         let redis = self.shared.queue.redis.with_deadline(patience);
+        // The heartbeat after this one comes at the latest after the pause that holds now.
+        let pause = self.shared.options.beat(session.holds());
+        let promise = session.is_present().then_some(pause + LATE);
         let sent = BootInstant::now();
-        match scripts::beat(&redis, &self.shared.queue.keys, &session).await {
+        let young = self.shared.options.block + YOUNG;
+        match scripts::beat(&redis, &self.shared.queue.keys, &session, promise, young).await {
             Ok(beat) if beat.renewed => {
                 session.renew(sent);
                 self.compare(beat.held, session.holds());
                 self.shared.due_in(beat.due_in);
-                if beat.overdue > 0 {
+                if beat.silent > 0 {
+                    self.shared.gone_due.store(true, Ordering::Release);
+                }
+                if beat.overdue + beat.silent > 0 {
                     self.shared.sweep_due.notify_one();
                 }
             }
@@ -105,14 +131,31 @@ impl Heart {
     }
 
     /// Ends the session at the end of its lease even while no heartbeat gets through.
+    /// Meanwhile shows the server that this process is there.
     fn watch(&self, session: Arc<Session>) {
-        let ended = self.shared.ended.clone();
+        let shared = self.shared.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = ended.cancelled() => {}
+                () = shared.ended.cancelled() => {}
                 () = session.fence() => {}
+                () = be_present(&shared, &session) => {}
             }
         });
+    }
+}
+
+/// Holds a subscription that ends with this process: others ask the server for it.
+async fn be_present(shared: &Shared, session: &Session) {
+    let channel = shared.queue.keys.alive(session.incarnation());
+    loop {
+        if let Ok(mut subscription) = shared.queue.redis.subscribe(&channel).await {
+            session.set_present(true);
+            shared.beat_due.notify_one();
+            // It brings no messages; it ends when the handle is closed.
+            while subscription.next().await.is_ok() {}
+        }
+        session.set_present(false);
+        tokio::time::sleep(SUBSCRIBE_AGAIN).await;
     }
 }
 
@@ -120,8 +163,12 @@ impl Heart {
 /// then.
 pub(super) async fn sweep(shared: Arc<Shared>) {
     loop {
-        match reap::sweep(&shared.queue).await {
+        let gone = shared.gone_due.swap(false, Ordering::AcqRel);
+        let whose = if gone { Whose::OverdueOrGone } else { Whose::Overdue };
+        let mut pause = SWEEP;
+        match reap::sweep(&shared.queue, whose).await {
             Ok(reaped) if reaped.jobs > 0 || reaped.workers > 0 => {
+                pause = LOOK_AGAIN;
                 tracing::info!(target: telemetry::TARGET, workers = reaped.workers, jobs = reaped.jobs, "returned jobs of lost workers");
             }
             Ok(_) => {}
@@ -130,7 +177,7 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
         tokio::select! {
             () = shared.ended.cancelled() => return,
             () = shared.sweep_due.notified() => {}
-            () = tokio::time::sleep(SWEEP) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -22,16 +22,17 @@ const AGAIN: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_mi
 #[derive(Debug)]
 pub(super) struct Tasks {
     fetch: JoinHandle<Last>,
-    others: [JoinHandle<()>; 4],
+    beat: JoinHandle<()>,
+    others: [JoinHandle<()>; 3],
 }
 
 impl Tasks {
     pub(super) fn spawn(shared: &Arc<Shared>, outbox: mpsc::UnboundedReceiver<Settle>) -> Self {
         Self {
             fetch: tokio::spawn(fetch::run(shared.clone())),
+            beat: tokio::spawn(beat::run(shared.clone())),
             others: [
                 tokio::spawn(settle::run(shared.clone(), outbox)),
-                tokio::spawn(beat::run(shared.clone())),
                 tokio::spawn(beat::sweep(shared.clone())),
                 tokio::spawn(timer::run(shared.clone())),
             ],
@@ -49,6 +50,9 @@ impl Tasks {
         };
         shared.hand_back();
         shared.flush().await;
+        // Past this no other session can begin.
+        shared.leaving.cancel();
+        let _ = self.beat.await;
         let session = shared.session();
         // A job that was handed out and is not settled may have been started.
         let end = if session.holds() == 0 && last == Last::Answered { End::Left } else { End::Fenced };

@@ -32,12 +32,14 @@ struct Fetcher {
     shared: Arc<Shared>,
     session: Arc<Session>,
     last: Last,
+    /// Whether the queue was empty when it was last asked.
+    drained: bool,
     tries: u32,
 }
 
 pub(super) async fn run(shared: Arc<Shared>) -> Last {
     let session = shared.session();
-    let mut fetcher = Fetcher { shared, session, last: Last::Answered, tries: 0 };
+    let mut fetcher = Fetcher { shared, session, last: Last::Answered, drained: false, tries: 0 };
     while fetcher.step().await.is_continue() {}
     fetcher.shared.put_line(None);
     fetcher.last
@@ -89,22 +91,41 @@ impl Fetcher {
             self.last = Last::Answered;
             return Ok(());
         }
-        let (redis, keys) = (&self.shared.queue.redis, &self.shared.queue.keys);
-        let Some(jobs) = scripts::take(&line, redis, keys, &self.session, demand).await? else {
-            self.session.end();
-            return Ok(());
-        };
-        if !jobs.is_empty() {
-            self.deliver(jobs);
+        if !self.drained {
+            self.drained = self.take(&line, demand).await?;
             return Ok(());
         }
-        match scripts::wait(&line, keys, &self.session, self.shared.options.block).await {
-            Ok(job) => self.deliver(job.into_iter().collect()),
+        // Jobs come one by one to a queue that is drained; whether more came is asked after each.
+        let waited = scripts::wait(&line, &self.shared.queue.keys, &self.session, self.shared.options.block);
+        match waited.await {
+            Ok(job) => {
+                self.drained = job.is_none();
+                self.deliver(job.into_iter().collect());
+            }
             // The script may still take: it frees as much as it uses.
-            Err(error) if error.code() == Some("OOM") => tokio::time::sleep(REFUSED).await,
+            Err(error) if error.code() == Some("OOM") => {
+                self.drained = false;
+                tokio::time::sleep(REFUSED).await;
+            }
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Takes what waits; says whether nothing did.
+    async fn take(&self, line: &Dedicated, demand: usize) -> Result<bool, redis_patterns_core::Error> {
+        let queue = &self.shared.queue;
+        match scripts::take(line, &queue.redis, &queue.keys, &self.session, demand).await? {
+            Some(jobs) => {
+                let none = jobs.is_empty();
+                self.deliver(jobs);
+                Ok(none)
+            }
+            None => {
+                self.session.end();
+                Ok(false)
+            }
+        }
     }
 
     fn line(&self) -> Arc<Dedicated> {
@@ -149,6 +170,9 @@ impl Fetcher {
             }
         }
         count(&self.shared.counters.taken, jobs.len());
+        if self.session.holds() == jobs.len() && !jobs.is_empty() {
+            self.shared.beat_due.notify_one();
+        }
         self.shared.supply(jobs.into_iter());
     }
 
@@ -169,6 +193,7 @@ impl Fetcher {
 
     async fn recover(&mut self, error: redis_patterns_core::Error) {
         self.last = Last::Unknown;
+        self.drained = false;
         self.shared.put_line(None);
         tracing::warn!(target: telemetry::TARGET, %error, tries = self.tries, "fetching jobs failed");
         if !error.is_outage() {

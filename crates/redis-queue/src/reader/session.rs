@@ -4,6 +4,7 @@ use crate::job::JobId;
 use crate::keys::Keys;
 use redis_patterns_core::{BootInstant, Error, Key, Token};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ pub(crate) struct Session {
     renewed: Mutex<BootInstant>,
     over: CancellationToken,
     table: Mutex<Table>,
+    /// Whether the server can tell that this process is there.
+    present: AtomicBool,
 }
 
 /// The jobs this process knows to hold.
@@ -40,6 +43,7 @@ impl Session {
             renewed: Mutex::new(BootInstant::now()),
             over: CancellationToken::new(),
             table: Mutex::default(),
+            present: AtomicBool::new(false),
         })
     }
 
@@ -62,6 +66,14 @@ impl Session {
 
     pub(crate) fn remaining(&self) -> Duration {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner).remaining_of(self.lease)
+    }
+
+    pub(super) fn set_present(&self, present: bool) {
+        self.present.store(present, Ordering::Release);
+    }
+
+    pub(super) fn is_present(&self) -> bool {
+        self.present.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_over(&self) -> bool {

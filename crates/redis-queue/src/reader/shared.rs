@@ -61,9 +61,16 @@ pub(crate) struct Shared {
     pub(super) outbox: mpsc::UnboundedSender<Settle>,
     /// Fetch no more.
     pub(super) stop: CancellationToken,
+    /// Renew the lease no more, and start no other: it is about to be ended.
+    pub(super) leaving: CancellationToken,
     /// The reader is closed: every task ends.
     pub(super) ended: CancellationToken,
     pub(super) sweep_due: Notify,
+    /// Whether the sweep may end leases of those who are silent and gone.
+    pub(super) gone_due: AtomicBool,
+    /// A heartbeat is due at once: the first job came in or this process can be seen, and others
+    /// rely on quick ones from now.
+    pub(super) beat_due: Notify,
     /// When the next delayed job is due, as far as is known here.
     pub(super) due: watch::Sender<Option<Instant>>,
     pub(super) counters: Counters,
@@ -97,8 +104,11 @@ impl Shared {
             line: Mutex::default(),
             outbox,
             stop: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             ended: CancellationToken::new(),
             sweep_due: Notify::new(),
+            gone_due: AtomicBool::new(false),
+            beat_due: Notify::new(),
             due: watch::Sender::new(None),
             counters: Counters::default(),
         };
@@ -121,7 +131,7 @@ impl Shared {
             tokio::pin!(supplied);
             // Listening before looking, so that nothing arrives unseen in between.
             supplied.as_mut().enable();
-            if let Some(answer) = self.at_hand(most) {
+            if let Some(answer) = self.at_hand(&mut demand, most) {
                 return answer;
             }
             if self.stop.is_cancelled() {
@@ -132,7 +142,11 @@ impl Shared {
         }
     }
 
-    fn at_hand(self: &Arc<Self>, most: usize) -> Option<Result<Vec<HeldJob>, Error>> {
+    fn at_hand(
+        self: &Arc<Self>,
+        demand: &mut Demand<'_>,
+        most: usize,
+    ) -> Option<Result<Vec<HeldJob>, Error>> {
         let mut desk = self.desk();
         if let Some(fault) = desk.fault.take() {
             return Some(Err(fault));
@@ -140,6 +154,10 @@ impl Shared {
         // What came under a lease that is over belongs to others by now.
         desk.jobs.retain(|(session, _)| !session.is_over());
         let count = most.min(desk.jobs.len());
+        if count > 0 {
+            // Together with taking them, or one more would be fetched for nobody.
+            desk.wanted -= std::mem::take(&mut demand.jobs);
+        }
         let jobs = desk.jobs.drain(..count).map(|(session, job)| HeldJob::new(self, session, job));
         let jobs: Vec<_> = jobs.collect();
         (!jobs.is_empty()).then_some(Ok(jobs))

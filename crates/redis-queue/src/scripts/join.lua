@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- join: register a worker incarnation, so that the reaper knows where to look for its jobs.
 -- KEYS[1] leases       sorted set, incarnation by the end of its lease in ms
 -- ARGV[1] clock_us     0 = the server's time

@@ -16,10 +16,12 @@ local now = string.format('%.0f', now_ms)
 -- Read for its type alone: past the first write nothing may fail.
 redis.call('LLEN', KEYS[2])
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])
+local after = redis.call('ZRANGE', KEYS[1], #due, #due, 'WITHSCORES')
+local due_in_ms = -1
+if #after > 0 then due_in_ms = math.max(0, tonumber(after[2]) - now_ms) end
+
 if #due > 0 then
   redis.call('ZREM', KEYS[1], unpack(due, 1, #due))
   redis.call('LPUSH', KEYS[2], unpack(due, 1, #due))
 end
-local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if #first == 0 then return {#due, -1} end
-return {#due, math.max(0, tonumber(first[2]) - now_ms)}
+return {#due, due_in_ms}

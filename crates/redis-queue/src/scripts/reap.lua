@@ -5,10 +5,13 @@
 -- KEYS[3] processing   list of what the incarnation held, newest at the left
 -- KEYS[4] pending      list of jobs that wait, the next at the right
 -- KEYS[5] dead         stream of dead letters: job, why
+-- KEYS[6] beats        sorted set, incarnation by when its next beat is due in ms
+-- KEYS[7] alive        channel to which the incarnation's process is subscribed while it lives
 -- ARGV[1] clock_us     0 = the server's time
 -- ARGV[2] incarnation  whose jobs
 -- ARGV[3] how          1 lost: only if its lease is over | 2 fenced: its owner gave it up, jobs may
 --                      have been started | 3 left: its owner leaves, no job was started
+--                      4 gone: only if its beat is overdue and its connection is closed
 -- ARGV[4] limit        most jobs to return in this call, 1 to 500
 -- ARGV[5] grave_ms     how long the list is looked at again: a command may still be on its way
 -- ARGV[6] max_losses   a job that was lost with more workers than this is given up
@@ -28,6 +31,11 @@ local held = redis.call('LLEN', KEYS[3])
 redis.call('LLEN', KEYS[4])
 redis.call('XLEN', KEYS[5])
 if how == '1' and until_ms > now_ms then return {0, 0, held, 0} end
+if how == '4' then
+  local due_ms = tonumber(redis.call('ZSCORE', KEYS[6], ARGV[2]) or now_ms + 1)
+  if due_ms > now_ms or redis.call('PUBSUB', 'SHARDNUMSUB', KEYS[7])[2] > 0 then return {0, 0, held, 0} end
+  how = '1'
+end
 
 -- Byte 21 of an envelope starts the counters: handed out, failed, lost with a worker.
 local function counted(job)
@@ -53,6 +61,7 @@ end
 if #back > 0 then redis.call('RPUSH', KEYS[4], unpack(back, 1, #back)) end
 local left = held - #jobs
 redis.call('ZREM', KEYS[1], ARGV[2])
+redis.call('ZREM', KEYS[6], ARGV[2])
 if until_ms > 0 and how ~= '3' then
   redis.call('ZADD', KEYS[2], string.format('%.0f', now_ms), ARGV[2])
 elseif left == 0 then

@@ -8,6 +8,8 @@
 -- replay   a second run answers 0 and writes nothing
 -- Read for its type alone: past the first write nothing may fail.
 redis.call('LLEN', KEYS[2])
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return {0} end
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return {0} end
+
+redis.call('XDEL', KEYS[1], ARGV[1])
 redis.call('LPUSH', KEYS[2], ARGV[2])
 return {1}

@@ -56,6 +56,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     let started = Instant::now();
     while !condition().await {
         assert!(started.elapsed() < SOON, "not within {SOON:?}: {what}");
+        // sleep: between two looks at the condition.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

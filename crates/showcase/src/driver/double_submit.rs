@@ -3,7 +3,7 @@
 use super::Play;
 use super::browser::{Answer, Login};
 use crate::Fallible;
-use crate::settings::{SOFA, TEA};
+use crate::settings::{CHAIR, TEA};
 use tokio::task::JoinSet;
 
 /// How often the request is sent at once, and how often again.
@@ -57,7 +57,7 @@ async fn again(play: &mut Play, dora: &Login, first: &Answer) -> Fallible<()> {
 /// What looks alike and is not the same.
 async fn others(play: &mut Play, dora: &Login, order: &str) -> Fallible<()> {
     let Play { browser, report, .. } = play;
-    report.equal("the same key with another body", browser.order(dora, BUTTON, SOFA).await?.status, 422);
+    report.equal("the same key with another body", browser.order(dora, BUTTON, CHAIR).await?.status, 422);
     report.equal("no key", browser.send_order(dora, &[], TEA).await?.status, 400);
     let evan = browser.log_in("evan").await?;
     let answer = browser.order(&evan, BUTTON, TEA).await?;

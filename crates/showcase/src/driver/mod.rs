@@ -44,27 +44,27 @@ pub(crate) async fn run(url: &str) -> Fallible<ExitCode> {
 
 impl Play {
     async fn acts(&mut self) -> Behind {
-        self.report.act("1. Log-ins");
+        self.report.act("1. Log-ins (redis-session)");
         let ann = log_in::play(self).await;
         let ann = self.kept(ann);
-        self.report.act("2. A burst");
+        self.report.act("2. A burst (redis-ratelimit)");
         let burst = burst::play(self).await;
         self.kept(burst);
-        self.report.act("3. Double submits");
+        self.report.act("3. Double submits (redis-idem)");
         let doubles = double_submit::play(self).await;
         self.kept(doubles);
-        self.report.act("4. Workers killed in the middle of a job");
+        self.report.act("4. Workers killed in the middle of a job (redis-queue)");
         let killed = killed_worker::play(self).await;
         self.kept(killed);
-        self.report.act("5. A lock holder paused past its lease");
+        self.report.act("5. A lock holder paused past its lease (redis-lock)");
         let paused = paused_holder::play(self).await;
         self.kept(paused);
-        self.report.act("6. A log-out");
+        self.report.act("6. A log-out (redis-session)");
         if let Some(ann) = ann {
             let out = log_out::play(self, &ann).await;
             self.kept(out);
         }
-        self.report.act("The books");
+        self.report.act("The books (SQLite)");
         let behind = audit::play(self).await;
         self.kept(behind).unwrap_or_default()
     }

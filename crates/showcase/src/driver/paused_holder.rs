@@ -16,7 +16,7 @@ pub(super) async fn play(play: &mut Play) -> Fallible<()> {
     holder.stop()?;
     // It will find this when it goes on, as if it had just been about to write.
     holder.send_line("write").await?;
-    println!("       process {} holds fence {old}, stopped; its lease is {LOCK_LEASE:?}", holder.pid());
+    println!("       process {} is stopped with fence {old}; its lease is {LOCK_LEASE:?}", holder.pid());
 
     let gus = browser.log_in("gus").await?;
     let order = browser.order(&gus, "one-chair", CHAIR).await?.order()?;

@@ -1,0 +1,34 @@
+//! Outcomes in Postgres and SQLite (feature `sqlx`), written in the transaction of the work.
+//!
+//! ```no_run
+//! use redis_idem::sql::{Recorded, SqlRecords};
+//! use redis_idem::{Begin, Fingerprint, Idempotency, Options, Redis, Scope};
+//! use std::sync::Arc;
+//!
+//! # async fn example(redis: Redis, pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
+//! let records = SqlRecords::new(pool.clone());
+//! records.create_table().await?;
+//! let options = Options::new().durable(Arc::new(records.clone()));
+//! let requests = Idempotency::with_options(redis, options)?;
+//!
+//! if let Begin::Started(claim) = requests.begin(&Scope::tenant("acme"), "pay", "k", Fingerprint::of("10")).await? {
+//!     let mut transaction = pool.begin().await?;
+//!     match records.record(&mut transaction, claim.request(), claim.fingerprint(), b"paid").await? {
+//!         Recorded::New => {
+//!             sqlx::query("INSERT INTO payments (amount) VALUES (10)").execute(&mut *transaction).await?;
+//!             transaction.commit().await?;
+//!             let _ = claim.complete("paid").await?;
+//!         }
+//!         Recorded::Before(kept) => {
+//!             transaction.rollback().await?;
+//!             let _ = claim.complete(kept.outcome).await?;
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod records;
+
+pub use records::{Recorded, SqlRecords};

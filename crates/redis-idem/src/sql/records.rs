@@ -1,0 +1,161 @@
+//! The table of outcomes.
+
+use crate::durable::{DurableStore, Kept};
+use crate::fingerprint::Fingerprint;
+use async_trait::async_trait;
+use bytes::Bytes;
+use sqlx::{Database, Pool, Postgres, Sqlite};
+use std::error::Error as StdError;
+use std::time::Duration;
+
+/// Whether this transaction is the one that does the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a transaction that did not record the request must not do the work"]
+pub enum Recorded {
+    /// The row is this transaction's: do the work in it and commit.
+    New,
+    /// Another transaction did the work: roll back and answer with its outcome.
+    Before(Kept),
+}
+
+/// Outcomes of requests in a database, one row each; cheap to clone.
+///
+/// The row is written in the transaction of the work, so either both are there or neither, and the
+/// table's primary key lets one transaction through for each request.
+#[derive(Debug)]
+pub struct SqlRecords<DB: Database> {
+    pool: Pool<DB>,
+}
+
+impl<DB: Database> Clone for SqlRecords<DB> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone() }
+    }
+}
+
+impl<DB: Database> SqlRecords<DB> {
+    /// Outcomes kept in the database of `pool`, in the table `redis_idem_record`. It must be the
+    /// database that the work writes to.
+    #[must_use]
+    pub fn new(pool: Pool<DB>) -> Self {
+        Self { pool }
+    }
+}
+
+const LOOKUP: &str = "SELECT fingerprint, outcome FROM redis_idem_record WHERE request = $1";
+
+/// A row: the fingerprint and the outcome.
+type Row = (Vec<u8>, Vec<u8>);
+
+fn kept((fingerprint, outcome): Row) -> Result<Kept, sqlx::Error> {
+    let fingerprint: [u8; 32] =
+        fingerprint.try_into().map_err(|_| sqlx::Error::Decode("a fingerprint has 32 bytes".into()))?;
+    Ok(Kept { fingerprint: Fingerprint::from_bytes(fingerprint), outcome: Bytes::from(outcome) })
+}
+
+/// The same for each database; sqlx cannot express it once for all, and they differ in two words:
+/// the type of bytes, and the time now in seconds.
+macro_rules! records_of {
+    ($DB:ty, $bytes:literal, $now:literal) => {
+        impl SqlRecords<$DB> {
+            /// Creates the table and its index unless they are there.
+            ///
+            /// # Errors
+            ///
+            /// Those of the database.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe.
+            pub async fn create_table(&self) -> Result<(), sqlx::Error> {
+                const TABLE: &str = concat!(
+                    "CREATE TABLE IF NOT EXISTS redis_idem_record (request TEXT NOT NULL PRIMARY KEY, ",
+                    "fingerprint ",
+                    $bytes,
+                    " NOT NULL, outcome ",
+                    $bytes,
+                    " NOT NULL, ",
+                    "recorded_at BIGINT NOT NULL)"
+                );
+                const INDEX: &str = "CREATE INDEX IF NOT EXISTS redis_idem_record_age \
+                     ON redis_idem_record (recorded_at)";
+                sqlx::query(TABLE).execute(&self.pool).await?;
+                sqlx::query(INDEX).execute(&self.pool).await.map(drop)
+            }
+
+            /// Records the outcome in the caller's transaction, or says what was recorded before.
+            /// `request` and `fingerprint` are those of the [`Claim`](crate::Claim) or
+            /// [`Attempt`](crate::Attempt).
+            ///
+            /// # First in its transaction
+            ///
+            /// While another transaction holds the row, this one waits for it to end. Let it be the
+            /// first statement, so that nothing has been done in vain, and on SQLite so that
+            /// the transaction need not turn from reading to writing.
+            ///
+            /// # Errors
+            ///
+            /// Those of the database. The transaction is of no more use then.
+            ///
+            /// # Cancel safety
+            ///
+            /// Not cancel safe: drop the transaction with it.
+            pub async fn record(
+                &self,
+                transaction: &mut <$DB as Database>::Connection,
+                request: &str,
+                fingerprint: Fingerprint,
+                outcome: &[u8],
+            ) -> Result<Recorded, sqlx::Error> {
+                const RECORD: &str = concat!(
+                    "INSERT INTO redis_idem_record (request, fingerprint, outcome, recorded_at) ",
+                    "VALUES ($1, $2, $3, ",
+                    $now,
+                    ") ON CONFLICT (request) DO NOTHING"
+                );
+                let recorded = sqlx::query(RECORD)
+                    .bind(request)
+                    .bind(&fingerprint.as_bytes()[..])
+                    .bind(outcome)
+                    .execute(&mut *transaction)
+                    .await?;
+                if recorded.rows_affected() == 1 {
+                    return Ok(Recorded::New);
+                }
+                let row: Row = sqlx::query_as(LOOKUP).bind(request).fetch_one(transaction).await?;
+                kept(row).map(Recorded::Before)
+            }
+
+            /// Deletes what was recorded longer ago than `age`, counted by the database's clock in
+            /// whole seconds; answers how many. A request older than that may run again once Redis
+            /// has forgotten it too.
+            ///
+            /// # Errors
+            ///
+            /// Those of the database.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: it may have deleted them.
+            pub async fn delete_older_than(&self, age: Duration) -> Result<u64, sqlx::Error> {
+                const DELETE: &str =
+                    concat!("DELETE FROM redis_idem_record WHERE recorded_at < ", $now, " - $1");
+                let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+                let deleted = sqlx::query(DELETE).bind(seconds).execute(&self.pool).await?;
+                Ok(deleted.rows_affected())
+            }
+        }
+
+        #[async_trait]
+        impl DurableStore for SqlRecords<$DB> {
+            async fn lookup(&self, request: &str) -> Result<Option<Kept>, Box<dyn StdError + Send + Sync>> {
+                let row: Option<Row> =
+                    sqlx::query_as(LOOKUP).bind(request).fetch_optional(&self.pool).await?;
+                Ok(row.map(kept).transpose()?)
+            }
+        }
+    };
+}
+
+records_of!(Postgres, "BYTEA", "CAST(EXTRACT(EPOCH FROM now()) AS BIGINT)");
+records_of!(Sqlite, "BLOB", "unixepoch()");
