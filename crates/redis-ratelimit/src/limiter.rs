@@ -114,7 +114,7 @@ impl RateLimiter {
     /// and says how many came back. One round trip; none if the decision charged nothing.
     ///
     /// It is bound to what was charged: a window that is over, and what a bucket has refilled since,
-    /// give nothing back, so a late refund never makes room for more than the limit. From a
+    /// make no room, so a late refund never admits more than the limit. From a
     /// [`SlidingLog`](crate::SlidingLog) it takes as many steps as there were requests since.
     ///
     /// # Once

@@ -122,6 +122,11 @@ on_every_topology! {
                 common::expire(&redis, &key_of(&redis, &kind)).await;
             }
             assert_eq!(limiter.check_n(&kind, many(6)).await.unwrap().remaining, 4, "{kind}");
+            if kind == "FixedWindow" {
+                // Windows are told apart by their ends, and this one began far less than a period later.
+                let longer = Args::new().int(5_000_000);
+                t.redis.command::<()>("PEXPIRE", &[&key_of(&redis, &kind)], &longer).await.unwrap();
+            }
             assert_eq!(limiter.refund(&kind, &mut early, many(6)).await.unwrap(), 0, "{kind}");
             assert_eq!(limiter.peek(&kind).await.unwrap().remaining, 4, "{kind}");
         }

@@ -4,7 +4,7 @@
 --                units of earlier takes modulo 2^52; absent = none
 -- ARGV[1] at_us  when the take was, as it answered it
 -- ARGV[2] units  to give back, 1 to 2^51
--- returns  units given back, 0 if the take is not held any more
+-- returns  units given back, 0 if the take is gone; of one that is over they make no room
 -- replay   a second run gives back again, never more than was taken in that microsecond
 local takes = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf', 'WITHSCORES')
 if not takes[1] or tonumber(takes[2]) ~= tonumber(ARGV[1]) then return 0 end

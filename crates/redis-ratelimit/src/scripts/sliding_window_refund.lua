@@ -3,7 +3,7 @@
 -- KEYS[1] window  hash of bucket number (time / width) to units; absent = all empty
 -- ARGV[1] bucket  number of the bucket, as the take answered it
 -- ARGV[2] units   to give back, 1 to 2^51
--- returns  units given back, 0 if the bucket is not held any more
+-- returns  units given back, 0 if the bucket is gone; of one that is over they make no room
 -- replay   a second run gives back again, never more than the bucket holds
 local held = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
 local back = math.min(tonumber(ARGV[2]), held)
