@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
 use crate::record::{Owner, Record, State};
-use crate::resend::until_answered;
 use crate::scripts::{self, Takeover};
+use redis_patterns_core::until_answered;
 use redis_patterns_core::{BootInstant, Key, Redis};
 use std::time::Duration;
 

@@ -15,7 +15,6 @@ mod idempotency;
 mod keys;
 mod options;
 mod record;
-mod resend;
 mod run;
 mod scope;
 mod scripts;

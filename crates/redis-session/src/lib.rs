@@ -5,7 +5,6 @@ mod error;
 mod id;
 mod keys;
 mod options;
-mod resend;
 mod scripts;
 mod sessions;
 mod tokens;

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::id::SessionId;
 use crate::options::Options;
-use crate::resend::until_answered;
 use crate::{keys, scripts, value};
+use redis_patterns_core::until_answered;
 use redis_patterns_core::{Codec, Error as RedisError, ErrorKind, Executed, Json, Redis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
