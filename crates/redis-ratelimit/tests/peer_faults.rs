@@ -194,7 +194,8 @@ on_every_topology! {
     async fn a_bucket_at_a_frozen_instant_admits_its_burst(t: TestRedis) {
         let (redis, _frozen) = clocked(&t).await;
         for rate in [1, 2, 3, 7, 9, 11, 13, 49, 97, 103] {
-            for seconds in [1, 60, 3_600] {
+            // The clock stands still, a key's TTL does not: a unit must last longer than the test.
+            for seconds in [3_600, 25_200, 86_400] {
                 let bucket = TokenBucket::new("test", many(rate), Duration::from_secs(seconds)).unwrap();
                 let limiter = RateLimiter::new(redis.clone(), bucket);
                 let subject = format!("{rate}/{seconds}");
@@ -225,8 +226,9 @@ on_every_topology! {
     async fn a_rate_faster_than_the_resolution_is_kept(t: TestRedis) {
         let (redis, clock) = clocked(&t).await;
         let fast = TokenBucket::new("test", many(1_500_000), Duration::from_secs(1)).unwrap();
-        let limiter = RateLimiter::new(redis.clone(), fast.burst(many(3)).unwrap());
-        assert!(limiter.check_n("ann", many(3)).await.unwrap().is_allowed());
+        // The clock stands still, a key's TTL does not: a bucket of a minute outlasts the test.
+        let limiter = RateLimiter::new(redis.clone(), fast.burst(many(90_000_000)).unwrap());
+        assert!(limiter.check_n("ann", many(90_000_000)).await.unwrap().is_allowed());
         let denied = limiter.check_n("ann", many(3)).await.unwrap();
         assert_eq!(denied.retry_after(), Some(Duration::from_micros(2)));
         clock.advance(Duration::from_micros(2));
