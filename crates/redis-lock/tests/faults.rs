@@ -110,10 +110,16 @@ async fn a_guard_dropped_while_redis_is_away_is_freed_when_it_is_back() {
     let redis = redis.with_deadline(Duration::from_millis(200));
     let locks = locks(&redis);
     let guard = take(&locks).await;
+    let cuts = proxy.counts().cuts;
     proxy.refuse();
     proxy.cut_all();
-    drop(guard);
     let started = BootInstant::now();
+    // Until the connection is cut, the release could still pass.
+    while proxy.counts().cuts == cuts {
+        assert!(started.elapsed() < PATIENCE, "nothing is cut");
+        tokio::task::yield_now().await;
+    }
+    drop(guard);
     while proxy.counts().refused < 3 {
         assert!(started.elapsed() < PATIENCE, "the client does not come back");
         tokio::task::yield_now().await;

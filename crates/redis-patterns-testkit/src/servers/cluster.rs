@@ -94,8 +94,16 @@ impl Cluster {
     /// When there is no replica or it takes more than 60 s.
     pub fn failover(&self, slot: u16) -> Result<&Node, Error> {
         let new = self.replica_of(slot)?;
-        new.conn()?.cmd(&["CLUSTER", "FAILOVER"])?;
-        new.wait_role(Role::Primary, FORMED)?;
+        // A server gives a hand-over up after five seconds if the votes do not come in (they wait
+        // after a failover shortly before), so it is asked for again.
+        wait_ok(FORMED, "the replica to be handed the slots", || {
+            if new.role()? != Role::Primary {
+                // Refused while an earlier one is under way; what counts is the role.
+                let _ = new.conn()?.cmd(&["CLUSTER", "FAILOVER"]);
+                let _ = new.wait_role(Role::Primary, Duration::from_secs(6));
+            }
+            Ok((new.role()? == Role::Primary).then_some(()))
+        })?;
         self.wait_owner(slot, new)?;
         Ok(new)
     }
