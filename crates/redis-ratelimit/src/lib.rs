@@ -9,7 +9,7 @@ mod limiter;
 mod options;
 mod scripts;
 
-pub use decision::{Decision, Outcome};
+pub use decision::{Decision, Degraded, Outcome, PolicyState, Source};
 pub use error::Error;
 pub use limiter::RateLimiter;
 pub use options::{FixedWindow, Policy, SlidingLog, SlidingWindow, TokenBucket};

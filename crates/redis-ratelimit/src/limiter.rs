@@ -1,6 +1,6 @@
 //! The handle that a service holds.
 
-use crate::decision::Decision;
+use crate::decision::{Decision, PolicyState, Source};
 use crate::error::Error;
 use crate::keys;
 use crate::options::Policy;
@@ -145,7 +145,7 @@ impl RateLimiter {
         }
         decision.charged -= units;
         let key = self.key(subject.as_ref());
-        scripts::refund(&self.redis, &key, decision.mark, units, &self.policy).await
+        scripts::refund(&self.redis, &key, decision.mark(), units, &self.policy).await
     }
 
     /// Forgets what this limit holds against `subject`, and says whether there was anything. One
@@ -184,6 +184,15 @@ impl RateLimiter {
             Policy::SlidingLog(policy) => scripts::sliding_log(redis, key, ask, policy).await,
             Policy::SlidingWindow(policy) => scripts::sliding_window(redis, key, ask, policy).await,
         };
-        Ok(Decision::new(self.policy.largest_cost().get(), answer?))
+        let answer = answer?;
+        let state = PolicyState {
+            policy: self.policy.shared_name(),
+            limit: self.policy.largest_cost().get(),
+            remaining: answer.left,
+            retry_after: answer.wait,
+            reset_after: answer.reset_after,
+            mark: answer.mark,
+        };
+        Ok(Decision::new(Source::Redis, answer.taken, vec![state]))
     }
 }
