@@ -1,11 +1,12 @@
 //! One typed function per script and per plain command; nothing else knows their wire shapes.
 
+pub(crate) mod one_time;
+
 use crate::keys::SessionKeys;
 use crate::options::{Options, WhenFull};
 use crate::version::Version;
 use bytes::Bytes;
 use redis_patterns_core::{Args, Error, Key, Redis, Script, millis, script};
-use std::time::Duration;
 
 static CREATE: Script = script!("session/create", "scripts/create.lua");
 static HEADS: Script = script!("session/heads", "scripts/heads.lua");
@@ -166,14 +167,7 @@ pub(crate) async fn heads(
     redis.run(&HEADS, &keys, &args).await
 }
 
-/// Whether the key was free and now holds the value.
-pub(crate) async fn put_new(redis: &Redis, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, Error> {
-    let args = Args::new().shared(value).word("NX").word("PX").millis(ttl);
-    let done: Option<Bytes> = redis.command("SET", &[key], &args).await?;
-    Ok(done.is_some())
-}
-
-/// The value, which is then gone: one caller gets it.
-pub(crate) async fn take(redis: &Redis, key: &Key) -> Result<Option<Bytes>, Error> {
-    redis.command("GETDEL", &[key], &Args::new()).await
+/// Whether there was something to delete.
+pub(crate) async fn delete(redis: &Redis, key: &Key) -> Result<bool, Error> {
+    redis.command("DEL", &[key], &Args::new()).await
 }
