@@ -1,8 +1,8 @@
 //! How long records live and how long a worker is believed alive.
 
-use crate::abandoned::OnAbandoned;
 use crate::durable::DurableStore;
 use crate::error::Error;
+use crate::takeover::Takeover;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,10 @@ const LARGEST_MS: u128 = 1 << 53;
 pub struct Options {
     retention: Duration,
     lease: Duration,
-    on_abandoned: OnAbandoned,
+    takeover: Takeover,
     durable: Option<Arc<dyn DurableStore>>,
+    #[cfg(feature = "compress")]
+    compress_above: Option<usize>,
 }
 
 impl Options {
@@ -35,8 +37,10 @@ impl Options {
         Self {
             retention: Duration::from_secs(24 * 3_600),
             lease: Duration::from_secs(30),
-            on_abandoned: OnAbandoned::Rerun,
+            takeover: Takeover::Rerun,
             durable: None,
+            #[cfg(feature = "compress")]
+            compress_above: None,
         }
     }
 
@@ -64,8 +68,8 @@ impl Options {
 
     /// What to do with a request whose worker is gone; it runs again unless set.
     #[must_use]
-    pub fn on_abandoned(mut self, on_abandoned: OnAbandoned) -> Self {
-        self.on_abandoned = on_abandoned;
+    pub fn takeover(mut self, takeover: Takeover) -> Self {
+        self.takeover = takeover;
         self
     }
 
@@ -77,14 +81,32 @@ impl Options {
         self
     }
 
+    /// Compresses outcomes of more than 1 KiB (LZ4), if that makes them shorter; none unless set.
+    ///
+    /// # Readers first
+    ///
+    /// A process without the feature `compress` cannot replay such an outcome and answers an error.
+    /// Records that were stored before are read either way.
+    #[cfg(feature = "compress")]
+    #[must_use]
+    pub fn compressed(mut self) -> Self {
+        self.compress_above = Some(1_024);
+        self
+    }
+
+    #[cfg(feature = "compress")]
+    pub(crate) fn compress_above(&self) -> Option<usize> {
+        self.compress_above
+    }
+
     pub(crate) fn store(&self) -> Option<&dyn DurableStore> {
         self.durable.as_deref()
     }
 
     /// What is done with a request whose worker is gone.
     #[must_use]
-    pub const fn abandoned(&self) -> &OnAbandoned {
-        &self.on_abandoned
+    pub const fn takeover_of_abandoned(&self) -> &Takeover {
+        &self.takeover
     }
 
     /// How long a record is kept after its last change.
@@ -124,7 +146,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("retention", &self.retention)
             .field("lease", &self.lease)
-            .field("on_abandoned", &self.on_abandoned)
+            .field("takeover", &self.takeover)
             .field("durable", &self.durable.is_some())
             .finish()
     }

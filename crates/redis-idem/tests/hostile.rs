@@ -77,7 +77,7 @@ on_every_topology! {
         let claim = start(&requests, "k").await;
         let key = key_of(&t.redis, claim.request());
         let mut newer = packed(b'P', 1, 1, b"");
-        newer[1] = 2;
+        newer[1] = 3;
         let cut = packed(b'P', 1, 1, b"")[..40].to_vec();
         for there in [b"".to_vec(), b"DONE".to_vec(), vec![0; 200], newer, cut, packed(b'X', 1, 1, b"")] {
             let args = Args::new().bytes(&there).word("PX").int(60_000);

@@ -11,9 +11,9 @@ use axum::extract::Path;
 use axum::http::header::{CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use axum::routing::any;
-use common::{end_lease, key_of};
+use common::{end_lease, key_of, until_listening};
 use redis_idem::http::{IdempotencyLayer, Keep, MissingKey, WhenDown};
-use redis_idem::{Attempt, Idempotency, OnAbandoned, Options, Scope};
+use redis_idem::{Attempt, Idempotency, Options, Scope, Takeover};
 use redis_patterns_core::Args;
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
@@ -204,6 +204,22 @@ on_every_topology! {
         assert_eq!(service.runs(), 1);
     }
 
+    async fn the_same_may_wait_for_the_first_instead(t: TestRedis) {
+        let patient = layer(&Idempotency::new(t.redis.clone())).wait_up_to(Duration::from_secs(20));
+        let service = Service::new(patient);
+        let first = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        until(|| service.runs() == 1).await;
+        let waiting = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        let request = service.attempts.lock().unwrap()[0].1.clone();
+        until_listening(&t, &request, 1).await;
+        service.gate.add_permits(1);
+        runs(&Answer::of(first.await.unwrap().unwrap()).await, 1);
+        let waited = Answer::of(waiting.await.unwrap().unwrap()).await;
+        assert!(waited.is_replay());
+        runs(&waited, 1);
+        assert_eq!(service.runs(), 1);
+    }
+
     async fn another_request_under_the_same_key_is_refused(t: TestRedis) {
         let service = Service::of(&t);
         runs(&service.post("/x?a=1", "k", "10").await, 1);
@@ -269,7 +285,7 @@ on_every_topology! {
     }
 
     async fn a_failure_half_way_is_in_doubt_if_told_so(t: TestRedis) {
-        let options = Options::new().on_abandoned(OnAbandoned::InDoubt);
+        let options = Options::new().takeover(Takeover::InDoubt);
         let service = Service::new(layer(&Idempotency::with_options(t.redis.clone(), options).unwrap()));
         assert_eq!(service.post("/broken", "k", "").await.status, 500);
         let second = service.post("/broken", "k", "").await;
@@ -342,7 +358,7 @@ on_every_topology! {
         let key = key_of(&t.redis, &request);
         let stored: bytes::Bytes = t.redis.command("GET", &[&key], &Args::new()).await.unwrap();
         let mut broken = stored.to_vec();
-        broken[72] = 9;
+        broken[81] = 9;
         let args = Args::new().bytes(&broken).word("PX").int(60_000);
         t.redis.command::<()>("SET", &[&key], &args).await.unwrap();
         assert!(service.post("/x", "k", "10").await.is_problem(500, "internal"));
