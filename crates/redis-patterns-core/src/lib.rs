@@ -30,6 +30,8 @@ mod digest;
 mod envelope;
 mod error;
 mod key;
+#[cfg(feature = "encrypt")]
+mod keyring;
 mod random;
 mod redis;
 mod reply;
@@ -52,6 +54,8 @@ pub use digest::{Digest, FieldHasher};
 pub use envelope::{CodecId, Envelope};
 pub use error::{Error, ErrorKind, Executed};
 pub use key::{Key, Namespace, Tag};
+#[cfg(feature = "encrypt")]
+pub use keyring::Keyring;
 pub use random::{Token, hex, random_bytes};
 pub use redis::{Dedicated, Notice, Redis, RedisBuilder, Subscription};
 pub use reply::{FromReply, Value};

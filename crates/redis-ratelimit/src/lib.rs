@@ -4,13 +4,15 @@
 
 mod decision;
 mod error;
+mod gate;
 mod keys;
 mod limiter;
 mod options;
 mod scripts;
 
-pub use decision::{Decision, Outcome};
+pub use decision::{Decision, Degraded, Outcome, PolicyState, Source};
 pub use error::Error;
+pub use gate::{Gate, WhenDown};
 pub use limiter::RateLimiter;
 pub use options::{FixedWindow, Policy, SlidingLog, SlidingWindow, TokenBucket};
 /// The handle and the names that the calls above take.

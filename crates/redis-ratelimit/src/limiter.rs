@@ -1,12 +1,13 @@
 //! The handle that a service holds.
 
-use crate::decision::Decision;
+use crate::decision::{Decision, PolicyState, Source};
 use crate::error::Error;
 use crate::keys;
 use crate::options::Policy;
 use crate::scripts::{self, Ask};
 use redis_patterns_core::{Key, Redis};
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 /// A limit on how often each subject may do something; cheap to clone.
 ///
@@ -64,11 +65,8 @@ impl RateLimiter {
     ///
     /// The units may have been charged, all or none.
     pub async fn check_n(&self, subject: impl AsRef<[u8]>, cost: NonZeroU64) -> Result<Decision, Error> {
-        let limit = self.policy.largest_cost();
-        if cost > limit {
-            return Err(Error::CostExceedsLimit { cost: cost.get(), limit: limit.get() });
-        }
-        self.ask(subject.as_ref(), Ask { least: cost, most: cost.get() }).await
+        let ask = self.whole(cost)?;
+        self.ask(subject.as_ref(), ask).await
     }
 
     /// Charges as many units as there are, at most `most`: [`Decision::charged`] says how many. It
@@ -145,7 +143,7 @@ impl RateLimiter {
         }
         decision.charged -= units;
         let key = self.key(subject.as_ref());
-        scripts::refund(&self.redis, &key, decision.mark, units, &self.policy).await
+        scripts::refund(&self.redis, &key, decision.mark(), units, &self.policy).await
     }
 
     /// Forgets what this limit holds against `subject`, and says whether there was anything. One
@@ -172,11 +170,28 @@ impl RateLimiter {
         &self.policy
     }
 
+    pub(crate) fn policies(&self) -> &[Policy] {
+        std::slice::from_ref(&self.policy)
+    }
+
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { redis: self.redis.with_deadline(deadline), ..self.clone() }
+    }
+
+    /// All units of `cost` or none, if they can ever be had.
+    pub(crate) fn whole(&self, cost: NonZeroU64) -> Result<Ask, Error> {
+        let limit = self.policy.largest_cost();
+        if cost > limit {
+            return Err(Error::CostExceedsLimit { cost: cost.get(), limit: limit.get() });
+        }
+        Ok(Ask { least: cost, most: cost.get() })
+    }
+
     fn key(&self, subject: &[u8]) -> Key {
         keys::limit(self.redis.namespace(), subject, &self.policy)
     }
 
-    async fn ask(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
+    pub(crate) async fn ask(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
         let (redis, key) = (&self.redis, &self.key(subject));
         let answer = match &self.policy {
             Policy::FixedWindow(policy) => scripts::fixed_window(redis, key, ask, policy).await,
@@ -184,6 +199,15 @@ impl RateLimiter {
             Policy::SlidingLog(policy) => scripts::sliding_log(redis, key, ask, policy).await,
             Policy::SlidingWindow(policy) => scripts::sliding_window(redis, key, ask, policy).await,
         };
-        Ok(Decision::new(self.policy.largest_cost().get(), answer?))
+        let answer = answer?;
+        let state = PolicyState {
+            policy: self.policy.shared_name(),
+            limit: self.policy.largest_cost().get(),
+            remaining: answer.left,
+            retry_after: answer.wait,
+            reset_after: answer.reset_after,
+            mark: answer.mark,
+        };
+        Ok(Decision::new(Source::Redis, answer.taken, vec![state]))
     }
 }

@@ -12,6 +12,7 @@ pub use token_bucket::TokenBucket;
 
 use crate::error::Error;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Past this a script would lose digits (a Lua number keeps 53 bits).
@@ -55,12 +56,24 @@ impl Policy {
         &self.common().name
     }
 
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.common().name)
+    }
+
     /// The most that one request can cost: the limit, or the burst of a bucket.
     #[must_use]
     pub fn largest_cost(&self) -> NonZeroU64 {
         match self {
             Self::TokenBucket(bucket) => bucket.capacity(),
             _ => self.common().limit,
+        }
+    }
+
+    /// How long it takes until all that is admitted at once can be had again.
+    pub(crate) fn refill_time(&self) -> Duration {
+        match self {
+            Self::TokenBucket(bucket) => bucket.fill_time(),
+            _ => self.common().period,
         }
     }
 
@@ -89,7 +102,7 @@ policy_from! { FixedWindow, TokenBucket, SlidingLog, SlidingWindow }
 /// What every policy has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Common {
-    name: String,
+    name: Arc<str>,
     limit: NonZeroU64,
     period: Duration,
 }
@@ -105,7 +118,7 @@ impl Common {
         if period < Duration::from_millis(1) || period.as_micros() > LARGEST_PARTS {
             return Err(Error::Policy("a period is 1 millisecond to 2^52 microseconds"));
         }
-        Ok(Self { name: name.to_owned(), limit, period })
+        Ok(Self { name: name.into(), limit, period })
     }
 
     /// Rounded up: a limit is never looser than it says.
