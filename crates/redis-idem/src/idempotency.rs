@@ -70,7 +70,7 @@ impl Idempotency {
     /// # Errors
     ///
     /// [`Error::Options`] for a lease below a millisecond, or a retention below twice the lease
-    /// or above 2^53 milliseconds.
+    /// or of 2^48 milliseconds and more.
     pub fn with_options(redis: Redis, options: Options) -> Result<Self, Error> {
         options.check()?;
         Ok(Self { redis, options: Arc::new(options) })

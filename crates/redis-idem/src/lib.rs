@@ -31,6 +31,9 @@ pub use fingerprint::Fingerprint;
 pub use hold::{Heartbeat, Loss};
 pub use idempotency::{Idempotency, Resolution, Resolved};
 pub use options::Options;
+/// The keys for [`Options::encrypted`].
+#[cfg(feature = "encrypt")]
+pub use redis_patterns_core::Keyring;
 /// The handle and the names that the calls above take.
 pub use redis_patterns_core::{Namespace, Redis};
 pub use run::{Attempt, Ending, Run};

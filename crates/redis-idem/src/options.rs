@@ -3,12 +3,14 @@
 use crate::durable::DurableStore;
 use crate::error::Error;
 use crate::takeover::Takeover;
+#[cfg(feature = "encrypt")]
+use redis_patterns_core::Keyring;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Past this a script would lose digits (a Lua number keeps 53 bits).
-const LARGEST_MS: u128 = 1 << 53;
+/// 8,900 years: what a record has room for.
+pub(crate) const LONGEST_MS: u64 = (1 << 48) - 1;
 
 /// Settings of an [`Idempotency`](crate::Idempotency) engine.
 ///
@@ -27,6 +29,8 @@ pub struct Options {
     durable: Option<Arc<dyn DurableStore>>,
     #[cfg(feature = "compress")]
     compress_above: Option<usize>,
+    #[cfg(feature = "encrypt")]
+    keyring: Option<Keyring>,
 }
 
 impl Options {
@@ -41,6 +45,8 @@ impl Options {
             durable: None,
             #[cfg(feature = "compress")]
             compress_above: None,
+            #[cfg(feature = "encrypt")]
+            keyring: None,
         }
     }
 
@@ -94,6 +100,26 @@ impl Options {
         self
     }
 
+    /// Encrypts outcomes (after compression, if both are wanted), each bound to its record; none
+    /// unless set. The fingerprint is stored as it is: whoever reads Redis and can guess a short
+    /// body can check the guess.
+    ///
+    /// # Readers first
+    ///
+    /// A process without this key cannot replay such an outcome and answers an error. Records that
+    /// were stored before are read either way. What a durable store keeps is not encrypted by this.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypted(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
+    #[cfg(feature = "encrypt")]
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_ref()
+    }
+
     #[cfg(feature = "compress")]
     pub(crate) fn compress_above(&self) -> Option<usize> {
         self.compress_above
@@ -128,8 +154,8 @@ impl Options {
         if self.retention < self.lease.saturating_mul(2) {
             return Err(Error::Options("a retention is at least twice the lease, which it contains"));
         }
-        if self.retention.as_millis() > LARGEST_MS {
-            return Err(Error::Options("a retention is at most 2^53 milliseconds"));
+        if self.retention.as_millis() > u128::from(LONGEST_MS) {
+            return Err(Error::Options("a retention is less than 2^48 milliseconds"));
         }
         Ok(())
     }

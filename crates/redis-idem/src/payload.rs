@@ -45,14 +45,8 @@ pub(crate) fn store(options: &Options, key: &Key, outcome: Bytes) -> Result<Stor
 
 /// The outcome in its stored form, whatever the options say now.
 pub(crate) fn load(options: &Options, key: &Key, stored: Stored) -> Result<Bytes, Error> {
-    let Stored { form, mut bytes } = stored;
-    if form.is(Form::SEALED) {
-        bytes = open(options, key, &bytes)?;
-    }
-    if form.is(Form::COMPRESSED) {
-        bytes = decompress(&bytes)?;
-    }
-    Ok(bytes)
+    let bytes = if stored.form.is(Form::SEALED) { open(options, key, &stored)? } else { stored.bytes };
+    Ok(if stored.form.is(Form::COMPRESSED) { decompress(&bytes)? } else { bytes })
 }
 
 #[cfg(feature = "compress")]
@@ -99,11 +93,40 @@ fn decompress(_: &[u8]) -> Result<Bytes, RedisError> {
     Err(unreadable("the stored outcome is compressed").with_next("enable the feature `compress`"))
 }
 
+#[cfg(feature = "encrypt")]
+mod sealed {
+    use super::{Form, OPERATION, Options, RedisError, Stored, unreadable};
+    use bytes::Bytes;
+    use redis_patterns_core::Key;
+
+    /// What a sealed outcome is bound to: the record's key, and what was done to it before.
+    fn context(key: &Key, form: Form) -> Vec<u8> {
+        [key.as_str().as_bytes(), &[form.to_byte()]].concat()
+    }
+
+    pub(super) fn seal(options: &Options, key: &Key, stored: Stored) -> Result<Stored, RedisError> {
+        let Some(keyring) = options.keyring() else { return Ok(stored) };
+        let form = Form(stored.form.0 | Form::SEALED);
+        Ok(Stored { form, bytes: keyring.seal(&context(key, form), &stored.bytes)? })
+    }
+
+    pub(super) fn open(options: &Options, key: &Key, stored: &Stored) -> Result<Bytes, RedisError> {
+        let keyring = options.keyring().ok_or_else(|| {
+            unreadable("the stored outcome is encrypted").with_next("give the options its keyring")
+        })?;
+        keyring.open(OPERATION, &context(key, stored.form), &stored.bytes)
+    }
+}
+#[cfg(feature = "encrypt")]
+use sealed::{open, seal};
+
+#[cfg(not(feature = "encrypt"))]
 fn seal(_: &Options, _: &Key, stored: Stored) -> Result<Stored, RedisError> {
     Ok(stored)
 }
 
-fn open(_: &Options, _: &Key, _: &[u8]) -> Result<Bytes, RedisError> {
+#[cfg(not(feature = "encrypt"))]
+fn open(_: &Options, _: &Key, _: &Stored) -> Result<Bytes, RedisError> {
     Err(unreadable("the stored outcome is encrypted").with_next("enable the feature `encrypt`"))
 }
 

@@ -1,14 +1,14 @@
 //! The packed record of one request, and nobody else's business how it is packed.
 //!
 //! Inside core's envelope (3 bytes: magic, version 2, raw): the state in byte 3, the owner's token
-//! in bytes 4 to 19, the fingerprint in 20 to 51, the attempt in 52 to 55, the lease and the
-//! retention in milliseconds in 56 to 63 and 64 to 71, when it was claimed in 72 to 79 (milliseconds
-//! since 1970 by the claimer's clock, 0 for not known; all big endian), the form of the outcome in
-//! byte 80 (see payload.rs), then the outcome. Version 1 ended with the retention, and its outcome was plain.
+//! in bytes 4 to 19, the fingerprint in 20 to 51, the attempt in 52 to 55, lease, retention and the
+//! time of the claim (by the claimer's clock since 1970, 0 for not known) in milliseconds in six bytes each
+//! from 56, 62 and 68 (all big endian), the form of the outcome in byte 74 (see payload.rs), then
+//! the outcome. Version 1 had lease and retention in eight bytes each, then an outcome in plain form.
 //! Scripts read bytes 3 to 19 and nothing else.
 
 use crate::fingerprint::Fingerprint;
-use crate::options::Options;
+use crate::options::{LONGEST_MS, Options};
 use crate::payload::{Form, Stored};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use redis_patterns_core::{CodecId, Envelope, Error, millis, random_bytes};
@@ -19,7 +19,9 @@ const OPERATION: &str = "idem/record";
 const VERSION: u8 = 2;
 /// What follows the envelope's own bytes and comes before the outcome, in version 1 and since.
 const HEAD_1: usize = 1 + 16 + 32 + 4 + 8 + 8;
-const HEAD: usize = HEAD_1 + 8 + 1;
+const HEAD: usize = 1 + 16 + 32 + 4 + 3 * SPAN + 1;
+/// The bytes of a number of milliseconds: 8,900 years.
+const SPAN: usize = 6;
 /// How far ahead of one's own clock another's is believed to be.
 const AHEAD_MS: u64 = 1_000;
 
@@ -149,9 +151,9 @@ impl Record {
         bytes.put_slice(&self.mark());
         bytes.put_slice(self.fingerprint.as_bytes());
         bytes.put_u32(self.attempt);
-        bytes.put_u64(self.lease_ms);
-        bytes.put_u64(self.retention_ms);
-        bytes.put_u64(self.claimed_at_ms);
+        for ms in [self.lease_ms, self.retention_ms, self.claimed_at_ms] {
+            bytes.put_uint(ms.min(LONGEST_MS), SPAN);
+        }
         bytes.put_u8(self.outcome.form.to_byte());
         bytes.put_slice(&self.outcome.bytes);
         Envelope { version: VERSION, codec: CodecId::Raw, payload: bytes.freeze() }.seal()
@@ -171,10 +173,12 @@ impl Record {
         let (mut owner, mut fingerprint) = ([0; 16], [0; 32]);
         bytes.copy_to_slice(&mut owner);
         bytes.copy_to_slice(&mut fingerprint);
-        let (attempt, lease_ms, retention_ms) = (bytes.get_u32(), bytes.get_u64(), bytes.get_u64());
-        let (claimed_at_ms, form) = match envelope.version {
-            1 => (0, Form::PLAIN),
-            _ => (bytes.get_u64(), Form::from_byte(bytes.get_u8()).ok_or_else(corrupt)?),
+        let attempt = bytes.get_u32();
+        let (lease_ms, retention_ms, claimed_at_ms, form) = if envelope.version == 1 {
+            (bytes.get_u64(), bytes.get_u64(), 0, Form::PLAIN)
+        } else {
+            let [lease, retention, claimed_at] = [(); 3].map(|()| bytes.get_uint(SPAN));
+            (lease, retention, claimed_at, Form::from_byte(bytes.get_u8()).ok_or_else(corrupt)?)
         };
         let fingerprint = Fingerprint::from_bytes(fingerprint);
         let (owner, outcome) = (Owner(owner), Stored { form, bytes });
@@ -203,8 +207,11 @@ mod tests {
 
     #[test]
     fn a_record_of_version_1_is_read() {
-        let mut old = sample().pack()[..3 + HEAD_1].to_vec();
+        let mut old = sample().pack()[..56].to_vec();
         old[1] = 1;
+        for ms in [30_000_u64, 24 * 3_600_000] {
+            old.extend(ms.to_be_bytes());
+        }
         old.extend(b"outcome");
         let read = Record::unpack(old.into()).unwrap();
         assert_eq!(read, Record { claimed_at_ms: 0, ..sample() });
@@ -214,10 +221,10 @@ mod tests {
     #[test]
     fn what_is_cut_short_corrupt_or_newer_is_refused() {
         let good = sample().pack();
-        for length in 0..3 + HEAD {
+        for length in 0..75 {
             assert!(Record::unpack(good.slice(..length)).is_err(), "{length} bytes were read as a record");
         }
-        for (place, byte) in [(0, 0), (1, 0), (1, 3), (2, 1), (2, 9), (3, b'?'), (80, 4), (80, 255)] {
+        for (place, byte) in [(0, 0), (1, 0), (1, 3), (2, 1), (2, 9), (3, b'?'), (74, 4), (74, 255)] {
             let mut bad = good.to_vec();
             bad[place] = byte;
             assert!(Record::unpack(bad.into()).is_err(), "byte {place} = {byte} was accepted");
