@@ -69,6 +69,14 @@ impl Policy {
         }
     }
 
+    /// How long it takes until all that is admitted at once can be had again.
+    pub(crate) fn refill_time(&self) -> Duration {
+        match self {
+            Self::TokenBucket(bucket) => bucket.fill_time(),
+            _ => self.common().period,
+        }
+    }
+
     fn common(&self) -> &Common {
         match self {
             Self::FixedWindow(window) => &window.0,
