@@ -7,6 +7,8 @@ use std::fmt;
 const SECRET: usize = 32;
 /// Enough that sessions spread over all slots.
 const PLACE: usize = 8;
+/// So many that no two subjects meet: who shares a place voids the other's token.
+pub(crate) const SUBJECT: usize = 16;
 
 /// What a session's cookie holds: 64 random bits that name its place, which rotation keeps, and a
 /// secret of 256 random bits; 80 hexadecimal digits.
@@ -25,22 +27,27 @@ const PLACE: usize = 8;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; PLACE + SECRET]);
 
-/// The secret in a link or a mail: 256 random bits, 64 hexadecimal digits.
+/// What stands in a link or a mail: 128 bits that name the place of its purpose and subject, and a
+/// secret of 256 random bits; 96 hexadecimal digits.
 ///
 /// Who has it can do what it was issued for, once, so `Debug` shows nothing of it and Redis holds
-/// only its SHA-256.
+/// only the SHA-256 of the secret.
 ///
 /// ```
 /// use redis_session::OneTimeToken;
 ///
-/// let token = OneTimeToken::parse(&"07".repeat(32)).unwrap();
-/// assert_eq!(token.expose(), "07".repeat(32));
+/// let token = OneTimeToken::parse(&"07".repeat(48)).unwrap();
+/// assert_eq!(token.expose(), "07".repeat(48));
 /// assert_eq!(format!("{token:?}"), "OneTimeToken(..)");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct OneTimeToken([u8; SECRET]);
+pub struct OneTimeToken([u8; SUBJECT + SECRET]);
 
 impl SessionId {
+    pub(crate) fn random() -> Result<Self, Error> {
+        Ok(Self(random_bytes()?))
+    }
+
     /// Another secret in the same place.
     pub(crate) fn renewed(&self) -> Result<Self, Error> {
         let mut renewed = Self::random()?;
@@ -58,8 +65,21 @@ impl SessionId {
 }
 
 impl OneTimeToken {
+    /// Another secret in the place of a subject.
+    pub(crate) fn random_at(place: &[u8; SUBJECT]) -> Result<Self, Error> {
+        let secret: [u8; SECRET] = random_bytes()?;
+        let mut token = [0; SUBJECT + SECRET];
+        token[..SUBJECT].copy_from_slice(place);
+        token[SUBJECT..].copy_from_slice(&secret);
+        Ok(Self(token))
+    }
+
+    pub(crate) fn place(&self) -> &[u8] {
+        &self.0[..SUBJECT]
+    }
+
     pub(crate) fn secret(&self) -> &[u8] {
-        &self.0
+        &self.0[SUBJECT..]
     }
 }
 
@@ -98,10 +118,6 @@ macro_rules! secret {
             #[must_use]
             pub fn expose(&self) -> String {
                 hex(&self.0)
-            }
-
-            pub(crate) fn random() -> Result<Self, Error> {
-                Ok(Self(random_bytes()?))
             }
         }
 

@@ -93,8 +93,15 @@ pub(crate) fn check_ttl(ttl: Duration, otherwise: &'static str) -> Result<(), Er
     Ok(())
 }
 
-/// What a one-time token is good for, such as `password-reset`. A token of one purpose is unknown
-/// to every other.
+pub(crate) fn check_cool_down(cool_down: Duration, ttl: Duration) -> Result<(), Error> {
+    if cool_down > ttl {
+        return Err(Error::Options("a cool-down is no longer than the life of what it follows"));
+    }
+    Ok(())
+}
+
+/// What a one-time token or a code is good for, such as `password-reset`. One of
+/// another purpose is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Purpose(&'static str);
 

@@ -1,9 +1,10 @@
 //! One typed function per script and per plain command; nothing else knows their wire shapes.
 
+pub(crate) mod one_time;
+
 use crate::options::Options;
 use bytes::Bytes;
 use redis_patterns_core::{Args, Error, Key, Redis, Script, millis, script};
-use std::time::Duration;
 
 static CREATE: Script = script!("session/create", "scripts/create.lua");
 static LOAD: Script = script!("session/load", "scripts/load.lua");
@@ -47,18 +48,6 @@ pub(crate) async fn rotate(
         0 => Ok(false),
         _ => Err(Error::reply(ROTATE.name(), "the script answered a code that its head does not name")),
     }
-}
-
-/// Whether the key was free and now holds the value.
-pub(crate) async fn put_new(redis: &Redis, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, Error> {
-    let args = Args::new().shared(value).word("NX").word("PX").millis(ttl);
-    let done: Option<Bytes> = redis.command("SET", &[key], &args).await?;
-    Ok(done.is_some())
-}
-
-/// The value, which is then gone: one caller gets it.
-pub(crate) async fn take(redis: &Redis, key: &Key) -> Result<Option<Bytes>, Error> {
-    redis.command("GETDEL", &[key], &Args::new()).await
 }
 
 /// Whether there was something to delete.

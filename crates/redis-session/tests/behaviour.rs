@@ -5,14 +5,10 @@
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_session::{
-    Error, OneTimeToken, OneTimeTokens, Options, Purpose, Revocation, Rotation, SessionId, Sessions, Update,
-};
+use redis_session::{Error, Options, Revocation, Rotation, SessionId, Sessions, Update};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-const RESET: Purpose = Purpose::new("password-reset");
-const LOGIN: Purpose = Purpose::new("magic-link");
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 const HALF_HOUR_MS: i64 = 30 * 60 * 1_000;
 
@@ -126,44 +122,6 @@ on_every_topology! {
         assert_eq!(sessions.load(&other).await.unwrap(), Some(ann()));
     }
 
-    async fn a_token_is_consumed_once(t: TestRedis) {
-        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        let [key] = &t.keys().await[..] else { panic!() };
-        assert!((1..=900_000).contains(&t.ttl_ms(key).await));
-        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
-        assert_eq!(resets.consume(&token).await.unwrap(), None);
-        assert_eq!(t.keys().await, Vec::<String>::new());
-    }
-
-    async fn an_expired_token_is_unknown(t: TestRedis) {
-        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        expire(&t, 0).await;
-        assert_eq!(resets.consume(&token).await.unwrap(), None);
-    }
-
-    async fn a_token_of_another_purpose_is_unknown_and_stays(t: TestRedis) {
-        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let logins = OneTimeTokens::<User>::new(t.redis.clone(), LOGIN, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        assert_eq!(logins.consume(&token).await.unwrap(), None);
-        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
-    }
-
-    async fn a_token_is_no_session_and_a_session_no_token(t: TestRedis) {
-        let sessions = Sessions::<User>::new(t.redis.clone());
-        let resets = OneTimeTokens::<User>::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        let id = sessions.create(&ann()).await.unwrap();
-        let token_as_id = SessionId::parse(&format!("{}{}", &id.expose()[..16], token.expose())).unwrap();
-        let id_as_token = OneTimeToken::parse(&id.expose()[16..]).unwrap();
-        assert_eq!(sessions.load(&token_as_id).await.unwrap(), None);
-        assert_eq!(resets.consume(&id_as_token).await.unwrap(), None);
-        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
-    }
-
     async fn namespaces_do_not_see_each_others_sessions(t: TestRedis) {
         let sessions = Sessions::<User>::new(t.redis.clone());
         let id = sessions.create(&ann()).await.unwrap();
@@ -180,7 +138,6 @@ async fn every_operation_is_one_round_trip() {
     let proxy = Proxy::start(t.url()).await.unwrap();
     let through = TestRedis::at(&proxy.url()).await;
     let sessions = Sessions::new(through.redis.clone());
-    let resets = OneTimeTokens::new(through.redis.clone(), RESET, QUARTER).unwrap();
     // The first of each script brings its source; that is the second round trip of its life.
     let warm = sessions.create(&ann()).await.unwrap();
     let _ = sessions.load(&warm).await.unwrap();
@@ -204,10 +161,6 @@ async fn every_operation_is_one_round_trip() {
     one("rotate");
     let _ = sessions.revoke(&id).await.unwrap();
     one("revoke");
-    let token = resets.issue(&ann()).await.unwrap();
-    one("issue");
-    let _ = resets.consume(&token).await.unwrap();
-    one("consume");
 }
 
 #[tokio::test]
@@ -216,8 +169,6 @@ async fn times_out_of_range_are_refused_before_anything_is_sent() {
     for wrong in [Duration::ZERO, Duration::from_nanos(999_999), Duration::MAX] {
         let sessions = Sessions::<User>::with_options(t.redis.clone(), Options::new().idle(wrong));
         assert!(matches!(sessions, Err(Error::Options(_))), "{wrong:?}");
-        let tokens = OneTimeTokens::<User>::new(t.redis.clone(), RESET, wrong);
-        assert!(matches!(tokens, Err(Error::Options(_))), "{wrong:?}");
     }
     assert!(Sessions::<User>::with_options(t.redis.clone(), Options::new().idle(QUARTER)).is_ok());
 }

@@ -35,13 +35,13 @@ on_every_topology! {
         let sessions = Sessions::<String>::new(t.redis.clone());
         let resets = OneTimeTokens::<String>::new(t.redis.clone(), RESET, QUARTER).unwrap();
         let id = sessions.create(&"x".to_owned()).await.unwrap();
-        let token = resets.issue(&"x".to_owned()).await.unwrap();
+        let token = resets.issue("ann", &"x".to_owned()).await.unwrap().issued().unwrap();
         let mut seen = format!("{id:?} {token:?} {sessions:?} {resets:?}");
         for key in t.keys().await {
             seen.push_str(&key);
         }
-        // The first digits of an id are its place, which is no secret.
-        for secret in [id.expose()[16..].to_owned(), token.expose()] {
+        // The first digits of each are its place, which is no secret.
+        for secret in [id.expose()[16..].to_owned(), token.expose()[32..].to_owned()] {
             // No part of it either: eight digits are enough to be no accident.
             for start in 0..secret.len() - 8 {
                 assert!(!seen.contains(&secret[start..start + 8]));
