@@ -6,6 +6,8 @@ mod concurrency;
 mod decision;
 mod error;
 mod gate;
+#[cfg(feature = "tower")]
+pub mod http;
 mod keys;
 mod limiter;
 mod options;
@@ -13,6 +15,7 @@ mod reservation;
 mod rules;
 mod scripts;
 mod slot;
+pub mod telemetry;
 
 pub use concurrency::{ConcurrencyLimiter, Entry};
 pub use decision::{Decision, Degraded, Outcome, PolicyState, Source};

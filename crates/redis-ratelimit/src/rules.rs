@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::keys;
 use crate::options::{Kind, Rule};
 use crate::scripts::{self, Ask, Limit, Makes};
+use crate::telemetry;
 use redis_patterns_core::{Namespace, Redis, Tag};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -46,6 +47,16 @@ impl Rules {
 
     /// Charges all `limits`, which are those of a subject, or none.
     pub(crate) async fn check(
+        &self,
+        redis: &Redis,
+        limits: &[Limit],
+        ask: Ask,
+        makes: Makes<'_>,
+    ) -> Result<Decision, Error> {
+        telemetry::asked(self.ask(redis, limits, ask, makes)).await
+    }
+
+    async fn ask(
         &self,
         redis: &Redis,
         limits: &[Limit],

@@ -8,6 +8,7 @@ use crate::decision::{Decision, Degraded, PolicyState, Source};
 use crate::error::Error;
 use crate::limiter::RateLimiter;
 use crate::scripts::Ask;
+use crate::telemetry;
 use breaker::Breaker;
 use denials::Denials;
 use redis_patterns_core::{BootInstant, Executed};
@@ -192,6 +193,7 @@ impl Gate {
     async fn decide(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
         let denial = self.denials.as_ref().and_then(|denials| denials.of(subject, ask.least));
         if let Some(decision) = denial {
+            telemetry::decided(&decision);
             return Ok(decision);
         }
         if !self.breaker.lets_through() {
@@ -231,6 +233,8 @@ impl Gate {
                 take_of_all(self.shares.get_or_init(make), subject, ask, rest)
             }
         };
-        Decision::new(Source::Fallback(reason), 0, states)
+        let decision = Decision::new(Source::Fallback(reason), 0, states);
+        telemetry::decided(&decision);
+        decision
     }
 }
