@@ -152,7 +152,7 @@ on_every_topology! {
             let [late, next] = [(); 2].map(|()| leased(&t.redis, policy.clone(), 100, hold));
             let asked = BootInstant::now();
             assert!(late.check("ann").await.unwrap().is_allowed());
-            // Not to wait for anything: this is the moment that the adversary chooses.
+            // sleep: nothing is waited for; this is the moment that the adversary chooses.
             tokio::time::sleep(asked.remaining_of(hold / 2)).await;
             let spent = BootInstant::now();
             let mut late_ones = 0;
