@@ -171,13 +171,17 @@ impl RateLimiter {
         &self.policy
     }
 
-    #[cfg(feature = "tower")]
     pub(crate) fn redis(&self) -> &Redis {
         &self.redis
     }
 
     pub(crate) fn policies(&self) -> &[Policy] {
         std::slice::from_ref(&self.policy)
+    }
+
+    /// The same limits for units that are spent up to `hold` after they were charged.
+    pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
+        Ok(Self::new(self.redis.clone(), self.policy.spent_within(hold)?))
     }
 
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
