@@ -1,5 +1,6 @@
 //! What a check answers.
 
+use crate::options::Policy;
 use crate::scripts::Mark;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub enum Outcome {
         /// How long to wait, from the moment the answer was made; never zero.
         retry_after: Duration,
     },
-    /// It may, though Redis gave no answer: the limit is not kept for this request.
+    /// It may, though Redis gave no answer: see [`WhenDown`](crate::WhenDown).
     Degraded(Degraded),
 }
 
@@ -42,7 +43,7 @@ pub enum Source {
     /// This process, since Redis had denied as much and that wait is not over.
     LocalDenial,
     /// This process, since Redis gave no answer.
-    Fallback,
+    Fallback(Degraded),
 }
 
 /// The answer to one check.
@@ -100,7 +101,11 @@ impl Decision {
         else {
             unreachable!("a limiter has a policy");
         };
-        let outcome = if retry_after.is_zero() { Outcome::Allowed } else { Outcome::Denied { retry_after } };
+        let outcome = match source {
+            _ if !retry_after.is_zero() => Outcome::Denied { retry_after },
+            Source::Fallback(reason) => Outcome::Degraded(reason),
+            _ => Outcome::Allowed,
+        };
         Self { outcome, policy, limit, charged, remaining, reset_after, source, policies }
     }
 
@@ -132,6 +137,39 @@ impl Decision {
     /// The policies that had too little left.
     pub fn violated(&self) -> impl Iterator<Item = &PolicyState> {
         self.policies.iter().filter(|state| !state.retry_after.is_zero())
+    }
+}
+
+impl Decision {
+    /// The same denial when `passed` of its time is over, made here; `None` if no wait is left.
+    pub(crate) fn still_denied_after(&self, passed: Duration) -> Option<Self> {
+        (self.retry_after()? > passed).then(|| self.part(0, 0, Source::LocalDenial, passed))
+    }
+
+    /// What `source` answers on the ground of this decision when `passed` of its time is over, and
+    /// `back` of what it charged is not spent.
+    pub(crate) fn part(&self, charged: u64, back: u64, source: Source, passed: Duration) -> Self {
+        let mut policies = self.policies.clone();
+        for state in &mut policies {
+            state.remaining = state.remaining.saturating_add(back);
+            state.retry_after = state.retry_after.saturating_sub(passed);
+            state.reset_after = state.reset_after.saturating_sub(passed);
+        }
+        Self::new(source, charged, policies)
+    }
+}
+
+impl PolicyState {
+    /// That of a policy that nobody could ask.
+    pub(crate) fn unknown(policy: &Policy, retry_after: Duration) -> Self {
+        Self {
+            policy: policy.shared_name(),
+            limit: policy.largest_cost().get(),
+            remaining: 0,
+            retry_after,
+            reset_after: retry_after,
+            mark: Mark::NONE,
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use crate::error::Error;
 use crate::keys;
 use crate::options::Policy;
 use crate::scripts::{self, Ask};
+use crate::telemetry;
 use redis_patterns_core::{Key, Redis};
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 /// A limit on how often each subject may do something; cheap to clone.
 ///
@@ -64,11 +66,8 @@ impl RateLimiter {
     ///
     /// The units may have been charged, all or none.
     pub async fn check_n(&self, subject: impl AsRef<[u8]>, cost: NonZeroU64) -> Result<Decision, Error> {
-        let limit = self.policy.largest_cost();
-        if cost > limit {
-            return Err(Error::CostExceedsLimit { cost: cost.get(), limit: limit.get() });
-        }
-        self.ask(subject.as_ref(), Ask { least: cost, most: cost.get() }).await
+        let ask = self.whole(cost)?;
+        self.ask(subject.as_ref(), ask).await
     }
 
     /// Charges as many units as there are, at most `most`: [`Decision::charged`] says how many. It
@@ -172,11 +171,41 @@ impl RateLimiter {
         &self.policy
     }
 
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    pub(crate) fn policies(&self) -> &[Policy] {
+        std::slice::from_ref(&self.policy)
+    }
+
+    /// The same limits for units that are spent up to `hold` after they were charged.
+    pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
+        Ok(Self::new(self.redis.clone(), self.policy.spent_within(hold)?))
+    }
+
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { redis: self.redis.with_deadline(deadline), ..self.clone() }
+    }
+
+    /// All units of `cost` or none, if they can ever be had.
+    pub(crate) fn whole(&self, cost: NonZeroU64) -> Result<Ask, Error> {
+        let limit = self.policy.largest_cost();
+        if cost > limit {
+            return Err(Error::CostExceedsLimit { cost: cost.get(), limit: limit.get() });
+        }
+        Ok(Ask { least: cost, most: cost.get() })
+    }
+
     fn key(&self, subject: &[u8]) -> Key {
         keys::limit(self.redis.namespace(), subject, &self.policy)
     }
 
-    async fn ask(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
+    pub(crate) async fn ask(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
+        telemetry::asked(self.ask_redis(subject, ask)).await
+    }
+
+    async fn ask_redis(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
         let (redis, key) = (&self.redis, &self.key(subject));
         let answer = match &self.policy {
             Policy::FixedWindow(policy) => scripts::fixed_window(redis, key, ask, policy).await,

@@ -41,6 +41,11 @@ pub(crate) struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(u64);
 
+impl Mark {
+    /// Of nothing: no window, take or bucket is called so.
+    pub(crate) const NONE: Self = Self(0);
+}
+
 type Reply = (u64, u64, u64, u64, u64);
 
 impl Answer {

@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::value;
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_session::{
-    Error, OneTimeToken, OneTimeTokens, Options, Purpose, Revocation, Rotation, SessionId, Sessions, Update,
-};
+use redis_session::{Error, Options, Revocation, Rotation, SessionId, Sessions, Update};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-const RESET: Purpose = Purpose::new("password-reset");
-const LOGIN: Purpose = Purpose::new("magic-link");
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 const HALF_HOUR_MS: i64 = 30 * 60 * 1_000;
 
@@ -46,11 +45,11 @@ on_every_topology! {
     async fn a_session_is_created_loaded_updated_and_revoked(t: TestRedis) {
         let sessions = Sessions::new(t.redis.clone());
         let id = sessions.create(&ann()).await.unwrap();
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&sessions, &id).await, Some(ann()));
         assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Updated);
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(bob()));
+        assert_eq!(value(&sessions, &id).await, Some(bob()));
         assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::Revoked);
-        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(value(&sessions, &id).await, None);
         assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::AlreadyGone);
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
@@ -63,7 +62,7 @@ on_every_topology! {
         let id = sessions.create(&ann()).await.unwrap();
         expire(&t, 0).await;
         assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Gone);
-        let never = SessionId::parse(&"0".repeat(80)).unwrap();
+        let never = SessionId::parse(&"0".repeat(96)).unwrap();
         assert_eq!(sessions.update(&never, &bob()).await.unwrap(), Update::Gone);
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
@@ -75,7 +74,7 @@ on_every_topology! {
         let fresh = HALF_HOUR_MS - 60_000..=HALF_HOUR_MS;
         assert!(fresh.contains(&t.ttl_ms(&key).await));
         expire(&t, 600_000).await;
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&sessions, &id).await, Some(ann()));
         assert!(fresh.contains(&t.ttl_ms(&key).await), "a load did not renew");
         expire(&t, 600_000).await;
         assert_eq!(sessions.update(&id, &bob()).await.unwrap(), Update::Updated);
@@ -88,14 +87,14 @@ on_every_topology! {
         let key = t.keys().await.remove(0);
         let nine_tenths = HALF_HOUR_MS / 10 * 9;
         expire(&t, nine_tenths + 60_000).await;
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&sessions, &id).await, Some(ann()));
         assert!(t.ttl_ms(&key).await <= nine_tenths + 60_000, "it was touched");
         expire(&t, nine_tenths).await;
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&sessions, &id).await, Some(ann()));
         assert!(t.ttl_ms(&key).await > nine_tenths + 60_000, "it was not touched");
         let eager = Sessions::<User>::with_options(t.redis.clone(), Options::new().touch_after_percent(0)).unwrap();
         expire(&t, nine_tenths + 60_000).await;
-        assert_eq!(eager.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&eager, &id).await, Some(ann()));
         assert!(t.ttl_ms(&key).await > HALF_HOUR_MS - 60_000, "each load touches");
     }
 
@@ -107,7 +106,7 @@ on_every_topology! {
             let _ = node.cmd(&["PERSIST", &key]);
         }
         assert_eq!(t.ttl_ms(&key).await, -1);
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&sessions, &id).await, Some(ann()));
         assert!(t.ttl_ms(&key).await > 0);
     }
 
@@ -115,7 +114,7 @@ on_every_topology! {
         let sessions = Sessions::new(t.redis.clone());
         let id = sessions.create(&ann()).await.unwrap();
         expire(&t, 0).await;
-        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(value(&sessions, &id).await, None);
     }
 
     async fn sessions_of_the_same_value_are_apart(t: TestRedis) {
@@ -123,45 +122,7 @@ on_every_topology! {
         let (one, other) = (sessions.create(&ann()).await.unwrap(), sessions.create(&ann()).await.unwrap());
         assert_ne!(one, other);
         let _ = sessions.revoke(&one).await.unwrap();
-        assert_eq!(sessions.load(&other).await.unwrap(), Some(ann()));
-    }
-
-    async fn a_token_is_consumed_once(t: TestRedis) {
-        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        let [key] = &t.keys().await[..] else { panic!() };
-        assert!((1..=900_000).contains(&t.ttl_ms(key).await));
-        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
-        assert_eq!(resets.consume(&token).await.unwrap(), None);
-        assert_eq!(t.keys().await, Vec::<String>::new());
-    }
-
-    async fn an_expired_token_is_unknown(t: TestRedis) {
-        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        expire(&t, 0).await;
-        assert_eq!(resets.consume(&token).await.unwrap(), None);
-    }
-
-    async fn a_token_of_another_purpose_is_unknown_and_stays(t: TestRedis) {
-        let resets = OneTimeTokens::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let logins = OneTimeTokens::<User>::new(t.redis.clone(), LOGIN, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        assert_eq!(logins.consume(&token).await.unwrap(), None);
-        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
-    }
-
-    async fn a_token_is_no_session_and_a_session_no_token(t: TestRedis) {
-        let sessions = Sessions::<User>::new(t.redis.clone());
-        let resets = OneTimeTokens::<User>::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let token = resets.issue(&ann()).await.unwrap();
-        let id = sessions.create(&ann()).await.unwrap();
-        let token_as_id = SessionId::parse(&format!("{}{}", &id.expose()[..16], token.expose())).unwrap();
-        let id_as_token = OneTimeToken::parse(&id.expose()[16..]).unwrap();
-        assert_eq!(sessions.load(&token_as_id).await.unwrap(), None);
-        assert_eq!(resets.consume(&id_as_token).await.unwrap(), None);
-        assert_eq!(resets.consume(&token).await.unwrap(), Some(ann()));
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(ann()));
+        assert_eq!(value(&sessions, &other).await, Some(ann()));
     }
 
     async fn namespaces_do_not_see_each_others_sessions(t: TestRedis) {
@@ -169,7 +130,7 @@ on_every_topology! {
         let id = sessions.create(&ann()).await.unwrap();
         let name = format!("{}-2", t.redis.namespace().as_str());
         let elsewhere = t.redis.with_namespace(redis_session::Namespace::new(&name).unwrap());
-        assert_eq!(Sessions::<User>::new(elsewhere).load(&id).await.unwrap(), None);
+        assert_eq!(value(&Sessions::<User>::new(elsewhere), &id).await, None);
     }
 }
 
@@ -180,7 +141,6 @@ async fn every_operation_is_one_round_trip() {
     let proxy = Proxy::start(t.url()).await.unwrap();
     let through = TestRedis::at(&proxy.url()).await;
     let sessions = Sessions::new(through.redis.clone());
-    let resets = OneTimeTokens::new(through.redis.clone(), RESET, QUARTER).unwrap();
     // The first of each script brings its source; that is the second round trip of its life.
     let warm = sessions.create(&ann()).await.unwrap();
     let _ = sessions.load(&warm).await.unwrap();
@@ -204,10 +164,6 @@ async fn every_operation_is_one_round_trip() {
     one("rotate");
     let _ = sessions.revoke(&id).await.unwrap();
     one("revoke");
-    let token = resets.issue(&ann()).await.unwrap();
-    one("issue");
-    let _ = resets.consume(&token).await.unwrap();
-    one("consume");
 }
 
 #[tokio::test]
@@ -216,8 +172,6 @@ async fn times_out_of_range_are_refused_before_anything_is_sent() {
     for wrong in [Duration::ZERO, Duration::from_nanos(999_999), Duration::MAX] {
         let sessions = Sessions::<User>::with_options(t.redis.clone(), Options::new().idle(wrong));
         assert!(matches!(sessions, Err(Error::Options(_))), "{wrong:?}");
-        let tokens = OneTimeTokens::<User>::new(t.redis.clone(), RESET, wrong);
-        assert!(matches!(tokens, Err(Error::Options(_))), "{wrong:?}");
     }
     assert!(Sessions::<User>::with_options(t.redis.clone(), Options::new().idle(QUARTER)).is_ok());
 }

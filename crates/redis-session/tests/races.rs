@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::value;
 use redis_patterns_testkit::faults::{Match, Proxy};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_session::{OneTimeTokens, Purpose, Revocation, Sessions, Update};
+use redis_session::{Revocation, Sessions, Update};
 use std::time::Duration;
-
-const RESET: Purpose = Purpose::new("password-reset");
-const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 on_every_topology! {
     /// A slow request loaded the session before the log-out and writes it after.
@@ -19,8 +19,8 @@ on_every_topology! {
         let id = sessions.create(&1).await.unwrap();
         let loaded = sessions.load(&id).await.unwrap().unwrap();
         assert_eq!(elsewhere.revoke(&id).await.unwrap(), Revocation::Revoked);
-        assert_eq!(sessions.update(&id, &(loaded + 1)).await.unwrap(), Update::Gone);
-        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(sessions.update(&id, &(loaded.value + 1)).await.unwrap(), Update::Gone);
+        assert_eq!(value(&sessions, &id).await, None);
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
 
@@ -40,30 +40,13 @@ on_every_topology! {
             }).collect();
             tokio::task::yield_now().await;
             assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::Revoked);
-            assert_eq!(sessions.load(&id).await.unwrap(), None);
+            assert_eq!(value(&sessions, &id).await, None);
             for member in crowd {
                 member.await.unwrap();
             }
-            assert_eq!(sessions.load(&id).await.unwrap(), None);
+            assert_eq!(value(&sessions, &id).await, None);
         }
         assert_eq!(t.keys().await, Vec::<String>::new());
-    }
-
-    async fn of_many_who_bring_a_token_one_gets_its_value(t: TestRedis) {
-        let resets = OneTimeTokens::<u64>::new(t.redis.clone(), RESET, QUARTER).unwrap();
-        let elsewhere = OneTimeTokens::<u64>::new(t.another().await, RESET, QUARTER).unwrap();
-        for round in 0..20 {
-            let token = resets.issue(&round).await.unwrap();
-            let tasks: Vec<_> = (0..16).map(|n| {
-                let (resets, token) = (if n % 2 == 0 { resets.clone() } else { elsewhere.clone() }, token.clone());
-                tokio::spawn(async move { resets.consume(&token).await.unwrap() })
-            }).collect();
-            let mut values = Vec::new();
-            for task in tasks {
-                values.extend(task.await.unwrap());
-            }
-            assert_eq!(values, [round]);
-        }
     }
 }
 
@@ -82,23 +65,10 @@ async fn a_lost_reply_costs_a_load_or_a_log_out_nothing() {
     let sessions = Sessions::<u64>::new(through.redis.clone());
     let id = sessions.create(&1).await.unwrap();
     proxy.lose_replies(2, Match::Command("EVALSHA"));
-    assert_eq!(sessions.load(&id).await.unwrap(), Some(1));
-    proxy.lose_replies(1, Match::Command("DEL"));
+    assert_eq!(value(&sessions, &id).await, Some(1));
+    proxy.lose_replies(1, Match::Command("EVALSHA"));
     assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::AlreadyGone);
     assert_eq!(proxy.counts().lost_replies, 3, "the fault did not happen");
-    assert_eq!(beside.keys().await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_token_whose_value_was_lost_on_the_way_is_spent() {
-    let Some((beside, proxy, through)) = behind_a_proxy().await else { return };
-    let resets = OneTimeTokens::<u64>::new(through.redis.clone(), RESET, QUARTER).unwrap();
-    let token = resets.issue(&1).await.unwrap();
-    proxy.lose_replies(1, Match::Command("GETDEL"));
-    let lost = resets.consume(&token).await.unwrap_err();
-    assert!(lost.is_outage() && lost.to_string().contains("may have been applied"), "{lost}");
-    assert_eq!(proxy.counts().lost_replies, 1, "the fault did not happen");
-    assert_eq!(resets.consume(&token).await.unwrap(), None);
     assert_eq!(beside.keys().await, Vec::<String>::new());
 }
 
@@ -112,7 +82,7 @@ async fn an_update_is_sent_once() {
     proxy.lose_replies(1, Match::Command("EVALSHA"));
     assert!(sessions.update(&id, &2).await.is_err());
     assert_eq!(proxy.counts().of("EVALSHA") - sent, 1);
-    assert_eq!(Sessions::<u64>::new(beside.redis.clone()).load(&id).await.unwrap(), Some(2));
+    assert_eq!(value(&Sessions::<u64>::new(beside.redis.clone()), &id).await, Some(2));
     beside.delete_keys().await;
 }
 

@@ -95,6 +95,12 @@ impl TokenBucket {
         self.burst
     }
 
+    pub(crate) fn fill_time(&self) -> Duration {
+        let micros =
+            i128::from(self.burst.get()) * i128::from(self.scale.parts) / i128::from(self.scale.drain);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
     pub(crate) fn scale(&self) -> Scale {
         self.scale
     }
