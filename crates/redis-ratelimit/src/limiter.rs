@@ -250,6 +250,14 @@ impl RateLimiter {
         &self.policies
     }
 
+    /// The same limits for units that are spent up to `hold` after they were charged.
+    pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
+        let policies = self.policies.iter().map(|policy| policy.spent_within(hold));
+        let policies = policies.collect::<Result<Arc<[_]>, _>>()?;
+        let rules = Rules::of_all(policies.iter().map(Policy::rule));
+        Ok(Self { redis: self.redis.clone(), policies, rules })
+    }
+
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
         Self { redis: self.redis.with_deadline(deadline), ..self.clone() }
     }

@@ -4,6 +4,7 @@ mod approximate_window;
 mod calendar;
 mod concurrency;
 mod fixed_window;
+mod leased;
 mod rule;
 mod sliding_log;
 mod sliding_window;
@@ -85,6 +86,7 @@ impl Policy {
     pub(crate) fn refill_time(&self) -> Duration {
         match self {
             Self::TokenBucket(bucket) => bucket.fill_time(),
+            Self::SlidingWindow(window) => window.common.period.saturating_add(window.bucket_width()),
             _ => self.common().period,
         }
     }
