@@ -13,6 +13,8 @@ mod pepper;
 mod scripts;
 mod sessions;
 mod tokens;
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+pub mod tower_sessions;
 mod value;
 
 pub use binding::Binding;
