@@ -1,16 +1,18 @@
 //! One `begin` on its way: claim, or judge what is there.
 
-use crate::abandoned::{OnAbandoned, Verdict};
 use crate::begin::Begin;
 use crate::claim::{Claim, Completion};
 use crate::durable::Kept;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
+use crate::payload;
 use crate::record::{Owner, Record, State};
-use crate::scripts::{self, Takeover};
+use crate::scripts::{self, Succession};
+use crate::takeover::{Takeover, Verdict};
 use redis_patterns_core::until_answered;
 use redis_patterns_core::{BootInstant, Key, Redis};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a record may vanish or change hands under one call before the caller is sent away.
@@ -23,7 +25,7 @@ const CONTENDED: Duration = Duration::from_secs(1);
 pub(crate) struct Asked<'a> {
     redis: &'a Redis,
     key: &'a Key,
-    options: &'a Options,
+    options: &'a Arc<Options>,
     claim: Record,
     since: BootInstant,
     delivered: bool,
@@ -34,7 +36,7 @@ impl<'a> Asked<'a> {
         redis: &'a Redis,
         key: &'a Key,
         fingerprint: Fingerprint,
-        options: &'a Options,
+        options: &'a Arc<Options>,
     ) -> Result<Self, Error> {
         Ok(Self {
             redis,
@@ -64,30 +66,35 @@ impl<'a> Asked<'a> {
                 return Ok(Begin::Mismatch);
             }
             match seen.state {
-                State::Done => return Ok(Begin::Replay(seen.outcome)),
+                State::Done => {
+                    return Ok(Begin::Replay(payload::load(self.options, self.key, seen.outcome)?));
+                }
                 State::InDoubt => return Ok(Begin::InDoubt),
                 State::Pending if rounds == ROUNDS => return Ok(contended()),
                 State::Pending => rounds += 1,
             }
+            if let Some(retry_after) = seen.believed_alive() {
+                return Ok(Begin::InProgress { retry_after });
+            }
             there = match self.succeed(&seen).await? {
-                Takeover::Taken if self.doubts_at_once() => return Ok(Begin::InDoubt),
-                Takeover::Taken => return self.began().await,
-                Takeover::Alive(left) => return Ok(Begin::InProgress { retry_after: left }),
-                Takeover::Changed(record) => Some(record),
-                Takeover::Gone => self.claim().await?,
+                Succession::Taken if self.doubts_at_once() => return Ok(Begin::InDoubt),
+                Succession::Taken => return self.began().await,
+                Succession::Alive(left) => return Ok(Begin::InProgress { retry_after: left }),
+                Succession::Changed(record) => Some(record),
+                Succession::Gone => self.claim().await?,
             };
         }
     }
 
     async fn claim(&mut self) -> Result<Option<Record>, Error> {
-        self.claim.attempt = 1;
+        self.claim.claimed_now(1);
         self.since = BootInstant::now();
         Ok(until_answered(|| scripts::claim(self.redis, self.key, &self.claim)).await?)
     }
 
     /// Puts in the place of a dead claim what the options say: a claim of one's own, or a doubt.
-    async fn succeed(&mut self, seen: &Record) -> Result<Takeover, Error> {
-        self.claim.attempt = seen.attempt.saturating_add(1);
+    async fn succeed(&mut self, seen: &Record) -> Result<Succession, Error> {
+        self.claim.claimed_now(seen.attempt.saturating_add(1));
         self.since = BootInstant::now();
         let successor = if self.doubts_at_once() { seen.in_doubt() } else { self.claim.clone() };
         Ok(until_answered(|| scripts::takeover(self.redis, self.key, seen, &successor)).await?)
@@ -95,7 +102,7 @@ impl<'a> Asked<'a> {
 
     /// Whether a dead claim becomes a doubt with nobody to be asked about it.
     fn doubts_at_once(&self) -> bool {
-        matches!(self.options.abandoned(), OnAbandoned::InDoubt) && self.options.store().is_none()
+        matches!(self.options.takeover_of_abandoned(), Takeover::InDoubt) && self.options.store().is_none()
     }
 
     /// The claim stands. Those who may know better are asked under it: one caller at a time.
@@ -108,11 +115,11 @@ impl<'a> Asked<'a> {
             }
         }
         let attempts = claim.attempt() - 1;
-        let verdict = match self.options.abandoned() {
+        let verdict = match self.options.takeover_of_abandoned() {
             _ if attempts == 0 => Verdict::Rerun,
-            OnAbandoned::Rerun => Verdict::Rerun,
-            OnAbandoned::InDoubt => Verdict::InDoubt,
-            OnAbandoned::Ask(judge) => claim.hold_while(|_| judge.judge(claim.request(), attempts)).await,
+            Takeover::Rerun => Verdict::Rerun,
+            Takeover::InDoubt => Verdict::InDoubt,
+            Takeover::Ask(judge) => claim.hold_while(|_| judge.judge(claim.request(), attempts)).await,
         };
         match verdict {
             Verdict::Rerun => Ok(Begin::Started(claim)),
@@ -130,7 +137,7 @@ impl<'a> Asked<'a> {
 
     fn started(&self) -> Claim {
         let (redis, key, record) = (self.redis.clone(), self.key.clone(), self.claim.clone());
-        Claim { redis, key, record, since: self.since }
+        Claim { redis, key, record, since: self.since, options: self.options.clone() }
     }
 }
 

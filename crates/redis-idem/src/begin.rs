@@ -22,7 +22,7 @@ pub enum Begin {
         retry_after: Duration,
     },
     /// An attempt ended without anyone knowing what it did, and the engine was told not to run such
-    /// a request again by itself ([`OnAbandoned`](crate::OnAbandoned)). HTTP: 409, no `Retry-After`.
+    /// a request again by itself ([`Takeover`](crate::Takeover)). HTTP: 409, no `Retry-After`.
     /// [`Idempotency::resolve`](crate::Idempotency::resolve) settles it.
     InDoubt,
     /// The key was used for a request with another fingerprint, done or under way. HTTP: 422.

@@ -3,12 +3,15 @@
 use crate::durable::Kept;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
+use crate::options::Options;
+use crate::payload;
 use crate::record::Record;
 use crate::scripts;
 use bytes::Bytes;
 use redis_patterns_core::until_answered;
 use redis_patterns_core::{BootInstant, Error as RedisError, ErrorKind, Executed, Key, Redis};
 use std::fmt;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Whether the outcome was stored.
@@ -42,13 +45,14 @@ pub enum Release {
 ///
 /// The claim is abandoned, and nothing is told to Redis: retries are answered
 /// [`InProgress`](crate::Begin::InProgress) until the lease is over, and then as
-/// [`OnAbandoned`](crate::OnAbandoned) says.
+/// [`Takeover`](crate::Takeover) says.
 pub struct Claim {
     pub(crate) redis: Redis,
     pub(crate) key: Key,
     pub(crate) record: Record,
     /// Before the claim was sent: its lease ends no earlier than this plus the lease.
     pub(crate) since: BootInstant,
+    pub(crate) options: Arc<Options>,
 }
 
 impl Claim {
@@ -92,7 +96,8 @@ impl Claim {
     ///
     /// It is sent again, three times in all: the owner's token makes the second run find the first.
     pub async fn complete(self, outcome: impl Into<Bytes>) -> Result<Completion, Error> {
-        let done = self.record.done(outcome.into());
+        let outcome = payload::store(&self.options, &self.key, outcome.into())?;
+        let done = self.record.done(outcome);
         self.end(done).await
     }
 
@@ -121,7 +126,9 @@ impl Claim {
 
     /// Stores what a durable store knows of the request.
     pub(crate) async fn complete_as(self, kept: Kept) -> Result<Completion, Error> {
-        let done = Record { fingerprint: kept.fingerprint, ..self.record.done(kept.outcome) };
+        let outcome = payload::store(&self.options, &self.key, kept.outcome)?;
+        let mut done = self.record.done(outcome);
+        done.fingerprint = kept.fingerprint;
         self.end(done).await
     }
 
@@ -161,7 +168,7 @@ impl Claim {
     }
 
     /// Gives the request up at once instead of when the lease is over, for work that failed half
-    /// way: the next request with this key is answered as [`OnAbandoned`](crate::OnAbandoned) says.
+    /// way: the next request with this key is answered as [`Takeover`](crate::Takeover) says.
     ///
     /// One round trip.
     ///

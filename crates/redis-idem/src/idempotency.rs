@@ -7,9 +7,10 @@ use crate::fingerprint::Fingerprint;
 use crate::options::Options;
 use crate::record::State;
 use crate::scope::Scope;
-use crate::{keys, scripts};
+use crate::{keys, payload, scripts};
 use bytes::Bytes;
 use redis_patterns_core::Redis;
+use std::sync::Arc;
 
 /// How a request in doubt is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +55,14 @@ pub enum Resolved {
 #[derive(Clone, Debug)]
 pub struct Idempotency {
     pub(crate) redis: Redis,
-    options: Options,
+    options: Arc<Options>,
 }
 
 impl Idempotency {
     /// An engine with the defaults of [`Options`].
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, options: Options::new() }
+        Self { redis, options: Arc::default() }
     }
 
     /// An engine with other settings.
@@ -69,10 +70,10 @@ impl Idempotency {
     /// # Errors
     ///
     /// [`Error::Options`] for a lease below a millisecond, or a retention below twice the lease
-    /// or above 2^53 milliseconds.
+    /// or of 2^48 milliseconds and more.
     pub fn with_options(redis: Redis, options: Options) -> Result<Self, Error> {
         options.check()?;
-        Ok(Self { redis, options })
+        Ok(Self { redis, options: Arc::new(options) })
     }
 
     /// The settings.
@@ -86,8 +87,8 @@ impl Idempotency {
     /// `operation` (1 to 1,024 bytes) names what is asked for, such as `POST /payments`; `key` is
     /// the client's (1 to 255 bytes of any kind). Together with the scope they name the request.
     ///
-    /// One round trip for a new request and for one that is done; two for one that is in progress,
-    /// whose lease the server must judge.
+    /// One round trip for a new request, for one that is done, and for one that is in progress; two for
+    /// one whose claim is older than its lease, which the server must judge.
     ///
     /// # Errors
     ///
@@ -142,7 +143,7 @@ impl Idempotency {
         };
         let settled = match resolution {
             Resolution::Rerun => seen.abandoned(),
-            Resolution::Done(outcome) => seen.done(outcome),
+            Resolution::Done(outcome) => seen.done(payload::store(&self.options, &key, outcome)?),
         };
         let replaced = scripts::resolve(&self.redis, &key, &seen, &settled).await?;
         Ok(if replaced { Resolved::Settled } else { Resolved::NotInDoubt })

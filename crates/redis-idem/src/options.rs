@@ -1,14 +1,16 @@
 //! How long records live and how long a worker is believed alive.
 
-use crate::abandoned::OnAbandoned;
 use crate::durable::DurableStore;
 use crate::error::Error;
+use crate::takeover::Takeover;
+#[cfg(feature = "encrypt")]
+use redis_patterns_core::Keyring;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Past this a script would lose digits (a Lua number keeps 53 bits).
-const LARGEST_MS: u128 = 1 << 53;
+/// 8,900 years: what a record has room for.
+pub(crate) const LONGEST_MS: u64 = (1 << 48) - 1;
 
 /// Settings of an [`Idempotency`](crate::Idempotency) engine.
 ///
@@ -23,8 +25,12 @@ const LARGEST_MS: u128 = 1 << 53;
 pub struct Options {
     retention: Duration,
     lease: Duration,
-    on_abandoned: OnAbandoned,
+    takeover: Takeover,
     durable: Option<Arc<dyn DurableStore>>,
+    #[cfg(feature = "compress")]
+    compress_above: Option<usize>,
+    #[cfg(feature = "encrypt")]
+    keyring: Option<Keyring>,
 }
 
 impl Options {
@@ -35,8 +41,12 @@ impl Options {
         Self {
             retention: Duration::from_secs(24 * 3_600),
             lease: Duration::from_secs(30),
-            on_abandoned: OnAbandoned::Rerun,
+            takeover: Takeover::Rerun,
             durable: None,
+            #[cfg(feature = "compress")]
+            compress_above: None,
+            #[cfg(feature = "encrypt")]
+            keyring: None,
         }
     }
 
@@ -64,8 +74,8 @@ impl Options {
 
     /// What to do with a request whose worker is gone; it runs again unless set.
     #[must_use]
-    pub fn on_abandoned(mut self, on_abandoned: OnAbandoned) -> Self {
-        self.on_abandoned = on_abandoned;
+    pub fn takeover(mut self, takeover: Takeover) -> Self {
+        self.takeover = takeover;
         self
     }
 
@@ -77,14 +87,52 @@ impl Options {
         self
     }
 
+    /// Compresses outcomes of more than 1 KiB (LZ4), if that makes them shorter; none unless set.
+    ///
+    /// # Readers first
+    ///
+    /// A process without the feature `compress` cannot replay such an outcome and answers an error.
+    /// Records that were stored before are read either way.
+    #[cfg(feature = "compress")]
+    #[must_use]
+    pub fn compressed(mut self) -> Self {
+        self.compress_above = Some(1_024);
+        self
+    }
+
+    /// Encrypts outcomes (after compression, if both are wanted), each bound to its record; none
+    /// unless set. The fingerprint is stored as it is: whoever reads Redis and can guess a short
+    /// body can check the guess.
+    ///
+    /// # Readers first
+    ///
+    /// A process without this key cannot replay such an outcome and answers an error. Records that
+    /// were stored before are read either way. What a durable store keeps is not encrypted by this.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypted(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
+    #[cfg(feature = "encrypt")]
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_ref()
+    }
+
+    #[cfg(feature = "compress")]
+    pub(crate) fn compress_above(&self) -> Option<usize> {
+        self.compress_above
+    }
+
     pub(crate) fn store(&self) -> Option<&dyn DurableStore> {
         self.durable.as_deref()
     }
 
     /// What is done with a request whose worker is gone.
     #[must_use]
-    pub const fn abandoned(&self) -> &OnAbandoned {
-        &self.on_abandoned
+    pub const fn takeover_of_abandoned(&self) -> &Takeover {
+        &self.takeover
     }
 
     /// How long a record is kept after its last change.
@@ -106,8 +154,8 @@ impl Options {
         if self.retention < self.lease.saturating_mul(2) {
             return Err(Error::Options("a retention is at least twice the lease, which it contains"));
         }
-        if self.retention.as_millis() > LARGEST_MS {
-            return Err(Error::Options("a retention is at most 2^53 milliseconds"));
+        if self.retention.as_millis() > u128::from(LONGEST_MS) {
+            return Err(Error::Options("a retention is less than 2^48 milliseconds"));
         }
         Ok(())
     }
@@ -124,7 +172,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("retention", &self.retention)
             .field("lease", &self.lease)
-            .field("on_abandoned", &self.on_abandoned)
+            .field("takeover", &self.takeover)
             .field("durable", &self.durable.is_some())
             .finish()
     }

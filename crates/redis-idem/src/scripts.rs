@@ -22,7 +22,7 @@ pub(crate) async fn claim(redis: &Redis, key: &Key, claim: &Record) -> Result<Op
 
 /// What became of an attempt to take a claim over.
 #[derive(Debug)]
-pub(crate) enum Takeover {
+pub(crate) enum Succession {
     /// The successor stands there.
     Taken,
     /// The claim is alive for this long.
@@ -38,15 +38,15 @@ pub(crate) async fn takeover(
     key: &Key,
     seen: &Record,
     successor: &Record,
-) -> Result<Takeover, Error> {
+) -> Result<Succession, Error> {
     let args = Args::new().bytes(seen.mark()).int(seen.lease_over_ms()).shared(successor.pack());
     let args = args.int(successor.retention_ms.cast_signed());
     let (code, detail): (u32, Value) = redis.run(&TAKEOVER, &[key], &args).await?;
     match (code, u64::from_reply(detail.clone()), Bytes::from_reply(detail)) {
-        (1, _, _) => Ok(Takeover::Taken),
-        (2, Some(left_ms), _) => Ok(Takeover::Alive(Duration::from_millis(left_ms))),
-        (3, _, Some(record)) => Ok(Takeover::Changed(Record::unpack(record)?)),
-        (4, _, _) => Ok(Takeover::Gone),
+        (1, _, _) => Ok(Succession::Taken),
+        (2, Some(left_ms), _) => Ok(Succession::Alive(Duration::from_millis(left_ms))),
+        (3, _, Some(record)) => Ok(Succession::Changed(Record::unpack(record)?)),
+        (4, _, _) => Ok(Succession::Gone),
         _ => Err(unknown(&TAKEOVER)),
     }
 }
@@ -92,16 +92,20 @@ pub(crate) async fn resolve(
 /// Whether nobody else holds the key: the caller's claim is given back, now or before. A first
 /// attempt leaves nothing behind; after a later one the record of those before it stays.
 pub(crate) async fn release(redis: &Redis, key: &Key, claim: &Record) -> Result<bool, Error> {
-    if claim.attempt == 1 { give_back(redis, key, claim, 0).await } else { abandon(redis, key, claim).await }
+    if claim.attempt > 1 {
+        return abandon(redis, key, claim).await;
+    }
+    give_back(redis, key, claim, Bytes::new()).await
 }
 
 /// The same, with the record of this attempt kept, its lease over.
 pub(crate) async fn abandon(redis: &Redis, key: &Key, claim: &Record) -> Result<bool, Error> {
-    give_back(redis, key, claim, claim.lease_over_ms()).await
+    give_back(redis, key, claim, claim.abandoned().pack()).await
 }
 
-async fn give_back(redis: &Redis, key: &Key, claim: &Record, ttl_ms: i64) -> Result<bool, Error> {
-    match redis.run::<u32>(&RELEASE, &[key], &Args::new().bytes(claim.mark()).int(ttl_ms)).await? {
+async fn give_back(redis: &Redis, key: &Key, claim: &Record, left: Bytes) -> Result<bool, Error> {
+    let args = Args::new().bytes(claim.mark()).shared(left).int(claim.lease_over_ms().max(1));
+    match redis.run::<u32>(&RELEASE, &[key], &args).await? {
         1 | 2 => Ok(true),
         0 => Ok(false),
         _ => Err(unknown(&RELEASE)),

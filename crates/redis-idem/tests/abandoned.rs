@@ -7,8 +7,8 @@ mod common;
 use bytes::Bytes;
 use common::{BODY, begin, end_lease, key_of, replayed, start, started};
 use redis_idem::{
-    Begin, Claim, Completion, Fingerprint, Heartbeat, Idempotency, Judge, OnAbandoned, Options, Release,
-    Resolution, Resolved, Scope, Verdict,
+    Begin, Claim, Completion, Fingerprint, Heartbeat, Idempotency, Judge, Options, Release, Resolution,
+    Resolved, Scope, Takeover, Verdict,
 };
 use redis_patterns_core::Args;
 use redis_patterns_testkit::faults::Proxy;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-fn engine(t: &TestRedis, on_abandoned: OnAbandoned) -> Idempotency {
-    Idempotency::with_options(t.redis.clone(), Options::new().on_abandoned(on_abandoned)).unwrap()
+fn engine(t: &TestRedis, takeover: Takeover) -> Idempotency {
+    Idempotency::with_options(t.redis.clone(), Options::new().takeover(takeover)).unwrap()
 }
 
 /// An engine whose leases are short enough for a test to see them renewed.
@@ -105,7 +105,7 @@ on_every_topology! {
     }
 
     async fn work_that_must_not_run_twice_is_left_in_doubt(t: TestRedis) {
-        let requests = engine(&t, OnAbandoned::InDoubt);
+        let requests = engine(&t, Takeover::InDoubt);
         let died = start(&requests, "k").await;
         assert!(matches!(begin(&requests, "k", BODY).await, Begin::InProgress { .. }));
         end_lease(&t.redis, died.request()).await;
@@ -119,7 +119,7 @@ on_every_topology! {
     }
 
     async fn a_first_run_that_ends_after_all_settles_the_doubt(t: TestRedis) {
-        let requests = engine(&t, OnAbandoned::InDoubt);
+        let requests = engine(&t, Takeover::InDoubt);
         let slow = start(&requests, "k").await;
         end_lease(&t.redis, slow.request()).await;
         assert!(matches!(begin(&requests, "k", BODY).await, Begin::InDoubt));
@@ -129,7 +129,7 @@ on_every_topology! {
     }
 
     async fn a_doubt_cannot_be_released_by_the_one_who_left_it(t: TestRedis) {
-        let requests = engine(&t, OnAbandoned::InDoubt);
+        let requests = engine(&t, Takeover::InDoubt);
         let slow = start(&requests, "k").await;
         end_lease(&t.redis, slow.request()).await;
         assert!(matches!(begin(&requests, "k", BODY).await, Begin::InDoubt));
@@ -162,7 +162,7 @@ on_every_topology! {
 
     async fn a_judge_who_knows_the_outcome_has_it_replayed(t: TestRedis) {
         let judge = ledger(Verdict::Done(Bytes::from("booked")));
-        let requests = engine(&t, OnAbandoned::Ask(judge.clone()));
+        let requests = engine(&t, Takeover::Ask(judge.clone()));
         end_lease(&t.redis, start(&requests, "k").await.request()).await;
         for _ in 0..3 {
             assert_eq!(replayed(begin(&requests, "k", BODY).await), b"booked");
@@ -171,10 +171,10 @@ on_every_topology! {
     }
 
     async fn a_judge_may_let_it_run_or_leave_it_in_doubt(t: TestRedis) {
-        let requests = engine(&t, OnAbandoned::Ask(ledger(Verdict::Rerun)));
+        let requests = engine(&t, Takeover::Ask(ledger(Verdict::Rerun)));
         end_lease(&t.redis, start(&requests, "a").await.request()).await;
         assert_eq!(start(&requests, "a").await.attempt(), 2);
-        let requests = engine(&t, OnAbandoned::Ask(ledger(Verdict::InDoubt)));
+        let requests = engine(&t, Takeover::Ask(ledger(Verdict::InDoubt)));
         end_lease(&t.redis, start(&requests, "b").await.request()).await;
         assert!(matches!(begin(&requests, "b", BODY).await, Begin::InDoubt));
     }
@@ -182,7 +182,7 @@ on_every_topology! {
     /// A judge is asked about abandoned requests only, and by one caller at a time.
     async fn one_caller_at_a_time_asks_the_judge(t: TestRedis) {
         let judge = ledger(Verdict::Done(Bytes::from("booked")));
-        let requests = engine(&t, OnAbandoned::Ask(judge.clone()));
+        let requests = engine(&t, Takeover::Ask(judge.clone()));
         let first = start(&requests, "k").await;
         assert!(matches!(begin(&requests, "k", BODY).await, Begin::InProgress { .. }));
         assert_eq!(judge.asked.load(Ordering::SeqCst), 0);

@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::{BODY, DAY, LEASE, begin, end_lease, key_of, replayed, start, started, stored};
+use common::{BODY, DAY, LEASE, begin, end_lease, forget_when, key_of, replayed, start, started, stored};
 use redis_idem::{Begin, Completion, Error, Fingerprint, Idempotency, Options, Release, Scope};
 use redis_patterns_core::Args;
-use redis_patterns_testkit::faults::Proxy;
-use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::faults::stats::round_trips;
+use redis_patterns_testkit::harness::{TestRedis, own};
 use redis_patterns_testkit::on_every_topology;
+use redis_patterns_testkit::servers::{Options as ServerOptions, Standalone};
 use std::time::Duration;
 
 on_every_topology! {
@@ -40,6 +41,19 @@ on_every_topology! {
             panic!("two run at a time");
         };
         assert!(retry_after > Duration::ZERO && retry_after <= LEASE, "{retry_after:?}");
+        assert_eq!(claim.complete("").await.unwrap(), Completion::Stored);
+    }
+
+    /// The claimer's clock saves a round trip and decides nothing: one that is a day off costs a round trip.
+    async fn a_clock_that_is_wrong_lets_nothing_run_twice(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        let claim = start(&requests, "k").await;
+        let key = key_of(&t.redis, claim.request());
+        for wrong in [1_u64, u64::MAX, 4_102_444_800_000] {
+            let at = Args::new().int(68).bytes(&wrong.to_be_bytes()[2..]);
+            t.redis.command::<()>("SETRANGE", &[&key], &at).await.unwrap();
+            assert!(matches!(begin(&requests, "k", BODY).await, Begin::InProgress { .. }));
+        }
         assert_eq!(claim.complete("").await.unwrap(), Completion::Stored);
     }
 
@@ -114,6 +128,7 @@ on_every_topology! {
         let claim = start(&requests, "k").await;
         let key = key_of(&t.redis, claim.request());
         t.redis.command::<()>("PERSIST", &[&key], &Args::new()).await.unwrap();
+        forget_when(&t.redis, claim.request()).await;
         let second = start(&requests, "k").await;
         assert_eq!(second.attempt(), 2, "a claim of unknown age is not believed alive for ever");
         assert!(t.ttl_ms(key.as_str()).await > 0);
@@ -137,15 +152,25 @@ on_every_topology! {
         }
     }
 
-    /// Measured by the server: all that a claim takes, its key included.
-    async fn a_claim_takes_at_most_260_bytes(t: TestRedis) {
-        let claim = start(&Idempotency::new(t.redis.clone()), "k").await;
-        let key = key_of(&t.redis, claim.request());
-        let mut taken = Vec::new();
-        for mut node in t.admin_nodes() {
-            taken.extend(node.cmd(&["MEMORY", "USAGE", key.as_str()]).ok().and_then(|reply| reply.int()));
+    /// Measured by the server: all that a record takes besides its outcome, its key included. With long
+    /// outcomes, what the server's allocator rounds up comes to it.
+    async fn a_record_takes_at_most_260_bytes_besides_its_outcome(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        for length in [None, Some(0), Some(1), Some(20), Some(80), Some(100)] {
+            let key = format!("{length:?}");
+            let claim = start(&requests, &key).await;
+            let record = key_of(&t.redis, claim.request());
+            if let Some(length) = length {
+                assert_eq!(claim.complete(vec![b'x'; length]).await.unwrap(), Completion::Stored);
+            }
+            let mut taken = Vec::new();
+            for mut node in t.admin_nodes() {
+                taken.extend(node.cmd(&["MEMORY", "USAGE", record.as_str()]).ok().and_then(|reply| reply.int()));
+            }
+            let besides = taken[0] - i64::try_from(length.unwrap_or(0)).unwrap();
+            println!("outcome {length:?}: {besides} bytes besides");
+            assert!(taken.len() == 1 && besides <= 260, "outcome {length:?}: {besides} bytes besides");
         }
-        assert!(taken.len() == 1 && taken[0] <= 260, "{taken:?} bytes");
     }
 
     async fn a_dropped_claim_says_nothing(t: TestRedis) {
@@ -158,38 +183,38 @@ on_every_topology! {
     }
 }
 
-/// Counted at the wire: what this client sent, one command per step.
-#[tokio::test]
-async fn each_step_is_one_round_trip_and_a_conflict_two() {
-    let Some(t) = TestRedis::standalone().await else { return };
-    let proxy = Proxy::start(t.url()).await.unwrap();
-    let through = TestRedis::at(&proxy.url()).await;
-    let requests = Idempotency::new(through.redis.clone());
+/// What the server saw of each step, and what it counted (commandstats): alone on it, since both are over all
+/// clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn claim_replay_conflict_and_completion_are_one_round_trip_each() {
+    let server = own::standalone(ServerOptions::new()).await;
+    let t = TestRedis::at(server.url()).await;
+    let requests = Idempotency::new(t.redis.clone());
     // The first of each script brings its source; that is the second round trip of its life.
-    end_lease(&through.redis, start(&requests, "warm").await.request()).await;
-    let _ = start(&requests, "warm").await.complete("").await.unwrap();
+    end_lease(&t.redis, start(&requests, "warm").await.request()).await;
+    let warm = start(&requests, "warm").await;
+    let _ = (warm.heartbeat().await.unwrap(), warm.complete("").await.unwrap());
     let _ = start(&requests, "warm2").await.release().await.unwrap();
 
-    let sent = async |step: &str, expected: usize, before: usize| {
-        assert_eq!(proxy.counts().requests - before, expected, "{step}");
-        proxy.counts().requests
-    };
-    let before = proxy.counts().requests;
-    let claim = start(&requests, "k").await;
-    let before = sent("claim", 1, before).await;
-    let _ = begin(&requests, "k", BODY).await;
-    let before = sent("in progress", 2, before).await;
-    let _ = begin(&requests, "k", "other").await;
-    let before = sent("mismatch", 1, before).await;
-    let _ = claim.complete("paid").await.unwrap();
-    let before = sent("complete", 1, before).await;
-    let _ = begin(&requests, "k", BODY).await;
-    let before = sent("replay", 1, before).await;
-    let claim = start(&requests, "k2").await;
-    let before = sent("another claim", 1, before).await;
-    let _ = claim.release().await.unwrap();
-    sent("release", 1, before).await;
-    through.delete_keys().await;
+    let claim = costs("SET 1", &server, || start(&requests, "k")).await;
+    let _ = costs("SET 1", &server, || begin(&requests, "k", BODY)).await;
+    let _ = costs("SET 1", &server, || begin(&requests, "k", "other")).await;
+    let request = claim.request().to_owned();
+    forget_when(&t.redis, &request).await;
+    let busy = costs("EVALSHA 1, SET 1", &server, || begin(&requests, "k", BODY)).await;
+    assert!(matches!(busy, Begin::InProgress { .. }), "the server judges a claim whose age nobody knows");
+    let _ = costs("EVALSHA 1", &server, || claim.heartbeat()).await;
+    let _ = costs("EVALSHA 1", &server, || claim.complete("paid")).await;
+    assert_eq!(replayed(costs("SET 1", &server, || begin(&requests, "k", BODY)).await), b"paid");
+    let claim = costs("SET 1", &server, || start(&requests, "k2")).await;
+    let _ = costs("EVALSHA 1", &server, || claim.release()).await;
+}
+
+/// The answer of a step that sends just these commands.
+async fn costs<T, F: Future<Output = T>>(commands: &str, server: &Standalone, step: impl FnOnce() -> F) -> T {
+    let (answer, cost) = round_trips(&[server.url()], async || step().await).await.unwrap();
+    assert_eq!(cost.sent.to_string().to_uppercase(), commands);
+    answer
 }
 
 #[tokio::test]

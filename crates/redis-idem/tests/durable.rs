@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common::{BODY, begin, end_lease, key_of, replayed, start};
 use redis_idem::sql::{Recorded, SqlRecords};
 use redis_idem::{
-    Begin, Claim, Completion, DurableStore, Error, Fingerprint, Idempotency, Kept, OnAbandoned, Options,
+    Begin, Claim, Completion, DurableStore, Error, Fingerprint, Idempotency, Kept, Options, Takeover,
 };
 use redis_patterns_core::Args;
 use redis_patterns_testkit::harness::{TestRedis, own};
@@ -26,8 +26,8 @@ async fn sqlite() -> SqlitePool {
     pool
 }
 
-fn engine(t: &TestRedis, store: Arc<dyn DurableStore>, on_abandoned: OnAbandoned) -> Idempotency {
-    let options = Options::new().durable(store).on_abandoned(on_abandoned);
+fn engine(t: &TestRedis, store: Arc<dyn DurableStore>, takeover: Takeover) -> Idempotency {
+    let options = Options::new().durable(store).takeover(takeover);
     Idempotency::with_options(t.redis.clone(), options).unwrap()
 }
 
@@ -48,7 +48,7 @@ async fn forget(t: &TestRedis, request: &str) {
 on_every_topology! {
     async fn what_redis_forgot_is_replayed_and_told_to_redis_again(t: TestRedis) {
         let pool = sqlite().await;
-        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), OnAbandoned::Rerun);
+        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), Takeover::Rerun);
         let claim = start(&requests, "k").await;
         let request = claim.request().to_owned();
         assert_eq!(commit(&pool, &claim, b"paid").await, Recorded::New);
@@ -62,7 +62,7 @@ on_every_topology! {
 
     async fn another_body_is_refused_also_after_redis_forgot(t: TestRedis) {
         let pool = sqlite().await;
-        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), OnAbandoned::Rerun);
+        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), Takeover::Rerun);
         let claim = start(&requests, "k").await;
         let _ = commit(&pool, &claim, b"paid").await;
         forget(&t, claim.request()).await;
@@ -74,7 +74,7 @@ on_every_topology! {
 
     /// A worker that died after its commit: the store knows, whatever the policy for the abandoned.
     async fn a_commit_that_redis_never_heard_of_is_replayed(t: TestRedis) {
-        for policy in [OnAbandoned::Rerun, OnAbandoned::InDoubt] {
+        for policy in [Takeover::Rerun, Takeover::InDoubt] {
             let pool = sqlite().await;
             let key = format!("{policy:?}");
             let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), policy);
@@ -87,17 +87,17 @@ on_every_topology! {
 
     async fn what_nobody_knows_is_treated_as_abandoned(t: TestRedis) {
         let pool = sqlite().await;
-        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), OnAbandoned::InDoubt);
+        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), Takeover::InDoubt);
         end_lease(&t.redis, start(&requests, "a").await.request()).await;
         assert!(matches!(begin(&requests, "a", BODY).await, Begin::InDoubt));
-        let requests = engine(&t, Arc::new(SqlRecords::new(pool)), OnAbandoned::Rerun);
+        let requests = engine(&t, Arc::new(SqlRecords::new(pool)), Takeover::Rerun);
         end_lease(&t.redis, start(&requests, "b").await.request()).await;
         assert_eq!(start(&requests, "b").await.attempt(), 2);
     }
 
     async fn of_two_runs_one_commits_and_the_other_learns_its_outcome(t: TestRedis) {
         let pool = sqlite().await;
-        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), OnAbandoned::Rerun);
+        let requests = engine(&t, Arc::new(SqlRecords::new(pool.clone())), Takeover::Rerun);
         let first = start(&requests, "k").await;
         forget(&t, first.request()).await;
         let second = start(&requests, "k").await;
@@ -117,7 +117,7 @@ on_every_topology! {
                 Err("the database is away".into())
             }
         }
-        let requests = engine(&t, Arc::new(Broken), OnAbandoned::Rerun);
+        let requests = engine(&t, Arc::new(Broken), Takeover::Rerun);
         let asked = requests.begin(&redis_idem::Scope::Global, "op", "k", Fingerprint::of("")).await;
         let Err(error @ Error::Durable(_)) = asked else { panic!("{asked:?}") };
         assert!(error.is_outage());

@@ -77,7 +77,7 @@ on_every_topology! {
         let claim = start(&requests, "k").await;
         let key = key_of(&t.redis, claim.request());
         let mut newer = packed(b'P', 1, 1, b"");
-        newer[1] = 2;
+        newer[1] = 3;
         let cut = packed(b'P', 1, 1, b"")[..40].to_vec();
         for there in [b"".to_vec(), b"DONE".to_vec(), vec![0; 200], newer, cut, packed(b'X', 1, 1, b"")] {
             let args = Args::new().bytes(&there).word("PX").int(60_000);
@@ -112,8 +112,8 @@ on_every_topology! {
         for (lease, retention) in [(0, 0), (u64::MAX, u64::MAX), (u64::MAX, 0), (0, u64::MAX)] {
             let mut record = own.clone().unwrap();
             record[4] ^= 1;
-            record[56..64].copy_from_slice(&u64::to_be_bytes(lease));
-            record[64..72].copy_from_slice(&u64::to_be_bytes(retention));
+            record[56..62].copy_from_slice(&u64::to_be_bytes(lease)[2..]);
+            record[62..68].copy_from_slice(&u64::to_be_bytes(retention)[2..]);
             let args = Args::new().bytes(&record).word("PX").int(60_000);
             t.redis.command::<()>("SET", &[&key], &args).await.unwrap();
             let begin = begin(&requests, "k", BODY).await;

@@ -111,7 +111,7 @@ on_every_topology! {
     async fn release_forgets_once(t: TestRedis) {
         let key = t.redis.namespace().key("idem", &Tag::of("r"));
         plant(&t.redis, &key, &packed(b'P', 1, 1, b""), 1_000_000).await;
-        let args = Args::new().bytes(mark(b'P', 1)).int(0);
+        let args = Args::new().bytes(mark(b'P', 1)).bytes(b"").int(lease_over_ms());
         assert_eq!(run(&t.redis, &RELEASE, &key, &args).await, reply(1, None));
         assert_eq!(run(&t.redis, &RELEASE, &key, &args).await, reply(2, None));
         assert_eq!(dump(&t.redis, &key).await, (None, -2));
@@ -122,8 +122,8 @@ on_every_topology! {
         for there in [packed(b'P', 2, 2, b""), packed(b'D', 2, 2, b"x"), packed(b'D', 1, 1, b"x")] {
             plant(&t.redis, &key, &there, 1_000_000).await;
             let before = dump(&t.redis, &key).await;
-            for ttl_ms in [0, lease_over_ms()] {
-                let args = Args::new().bytes(mark(b'P', 1)).int(ttl_ms);
+            for left in [Vec::new(), packed(b'P', 1, 1, b"")] {
+                let args = Args::new().bytes(mark(b'P', 1)).bytes(left).int(lease_over_ms());
                 assert_eq!(run(&t.redis, &RELEASE, &key, &args).await, reply(0, None));
             }
             assert_eq!(dump(&t.redis, &key).await, before);
@@ -133,7 +133,7 @@ on_every_topology! {
     async fn release_after_an_earlier_attempt_ends_the_lease_and_keeps_the_record(t: TestRedis) {
         let key = t.redis.namespace().key("idem", &Tag::of("r"));
         plant(&t.redis, &key, &packed(b'P', 1, 2, b""), DAY_MS).await;
-        let args = Args::new().bytes(mark(b'P', 1)).int(lease_over_ms());
+        let args = Args::new().bytes(mark(b'P', 1)).bytes(packed(b'P', 1, 2, b"")).int(lease_over_ms());
         for _ in 0..2 {
             assert_eq!(run(&t.redis, &RELEASE, &key, &args).await, reply(1, None));
             assert_eq!(dump(&t.redis, &key).await.0.as_deref(), Some(&packed(b'P', 1, 2, b"")[..]));

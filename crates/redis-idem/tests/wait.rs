@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{BODY, LEASE, begin, replayed, start, started, stored};
+use common::{BODY, LEASE, begin, replayed, start, started, stored, until_listening};
 use redis_idem::{Begin, Completion, Fingerprint, Idempotency, Options, Release, Scope};
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
@@ -21,24 +21,6 @@ fn waiter(requests: &Idempotency) -> JoinHandle<Begin> {
 async fn wait(requests: &Idempotency, patience: Duration) -> Begin {
     let (scope, fingerprint) = (Scope::tenant("acme"), Fingerprint::of(BODY));
     requests.begin_or_wait(&scope, "POST /pay", "k", fingerprint, patience).await.unwrap()
-}
-
-/// Waits until so many subscriptions to the request are there.
-async fn until_listening(t: &TestRedis, request: &str, count: i64) {
-    let channel = common::key_of(&t.redis, request).as_str().to_owned();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let mut heard = 0;
-        for mut node in t.admin_nodes() {
-            let answer = node.cmd(&["PUBSUB", "SHARDNUMSUB", &channel]).map(|reply| reply.items()[1].int());
-            heard += answer.ok().flatten().unwrap_or(0);
-        }
-        if heard >= count {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{heard} of {count} listen");
-        tokio::task::yield_now().await;
-    }
 }
 
 on_every_topology! {

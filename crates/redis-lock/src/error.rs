@@ -14,6 +14,12 @@ pub enum Error {
     /// else wrote the remembered one.
     #[error("lock: no fence is left for this name; delete its key `..:f` if none that high was ever used")]
     FenceExhausted,
+    /// Fewer replicas than [asked for](crate::Durability::Replicas) had the lock in time; it is freed.
+    #[error("lock: only {acknowledged} replicas have the lock")]
+    TooFewReplicas {
+        /// How many had it.
+        acknowledged: u32,
+    },
     /// Redis did not do what was asked.
     #[error(transparent)]
     Redis(#[from] redis_patterns_core::Error),
@@ -35,10 +41,13 @@ pub enum Lost {
     /// The lease, counted from the send on this machine's clock, is over.
     #[error("lock lost: its lease ended before it was extended")]
     Expired,
-    /// The server no longer has the lock for this holder: it expired there, was freed by force, or
-    /// the server lost its data. Somebody else may hold it.
+    /// The server no longer has the lock for this holder: it expired there, or the server lost its
+    /// data. Somebody else may hold it.
     #[error("lock lost: the server no longer has it for this holder")]
     Gone,
+    /// It was freed [by force](crate::Locks::force_release). Somebody else may hold it.
+    #[error("lock lost: it was freed by force")]
+    Revoked,
     /// The longest hold that the settings allow is over.
     #[error("lock lost: it was held for longer than its settings allow")]
     HeldTooLong,

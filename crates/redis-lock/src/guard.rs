@@ -1,14 +1,16 @@
 //! A lock that is held.
 
+use crate::claim::Claim;
 use crate::error::{Error, Lost};
 use crate::fence::FencingToken;
 use crate::hold::Hold;
-use crate::janitor::{Claim, Grant, Janitor};
+use crate::janitor::Grant;
+use crate::locks::Shared;
+use crate::options::Waiting;
 use crate::scripts::{self, Freed};
-use crate::watchdog::Watchdog;
-use redis_patterns_core::{BootInstant, Redis};
+use crate::{native, watchdog};
+use redis_patterns_core::BootInstant;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +27,9 @@ use std::time::Duration;
 /// lock saves double work, no more.
 #[must_use = "a guard that is dropped frees its lock"]
 pub struct LockGuard {
-    redis: Redis,
-    janitor: Janitor,
+    shared: Arc<Shared>,
+    /// The watchdog renews it while it lives.
     hold: Arc<Hold>,
-    /// Ends with the guard.
-    _watchdog: Option<Watchdog>,
     armed: bool,
 }
 
@@ -44,10 +44,19 @@ pub enum Released {
 }
 
 impl LockGuard {
-    pub(crate) fn new(redis: Redis, janitor: Janitor, hold: Hold) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, hold: Hold) -> Self {
         let hold = Arc::new(hold);
-        let watchdog = hold.is_renewed().then(|| Watchdog::start(redis.clone(), hold.clone()));
-        Self { redis, janitor, hold, _watchdog: watchdog, armed: true }
+        if hold.is_renewed() {
+            shared.watchdog.watch(&shared.redis, &hold);
+        }
+        Self { shared, hold, armed: true }
+    }
+
+    /// Waits until the replicas that the settings ask for have the grant.
+    pub(crate) async fn confirm(&self) -> Result<(), Error> {
+        let Some(replicas) = &self.shared.replicas else { return Ok(()) };
+        let sent = replicas.confirm(&self.shared.redis, &self.hold.claim, self.time_left()).await?;
+        Ok(self.hold.renew(sent)?)
     }
 
     /// The fence of this grant, to be sent along with every write to what the lock protects.
@@ -92,11 +101,7 @@ impl LockGuard {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        tokio::select! {
-            biased;
-            reason = self.lost() => Err(reason),
-            output = work => Ok(output),
-        }
+        self.hold.run(work).await
     }
 
     /// Holds the lock for a whole lease from now. One round trip. Never takes a lost lock again.
@@ -117,10 +122,10 @@ impl LockGuard {
     pub async fn extend(&self) -> Result<(), Error> {
         self.hold.held()?;
         let sent = BootInstant::now();
-        if scripts::extend(&self.redis, &self.hold.claim).await? {
+        if scripts::extend(&self.shared.redis, &self.hold.claim).await? {
             Ok(self.hold.renew(sent)?)
         } else {
-            Err(self.hold.lose(Lost::Gone).into())
+            Err(watchdog::lose(&self.shared.redis, &self.hold).await.into())
         }
     }
 
@@ -143,8 +148,10 @@ impl LockGuard {
     /// The same. Raising again issues a higher one yet.
     pub async fn raise_fence(&self, seen: FencingToken) -> Result<FencingToken, Error> {
         self.hold.held()?;
-        let raised = scripts::raise(&self.redis, &self.hold.claim, seen).await?;
-        let Some(fence) = raised else { return Err(self.hold.lose(Lost::Gone).into()) };
+        let redis = &self.shared.redis;
+        let Some(fence) = scripts::raise(redis, &self.hold.claim, seen).await? else {
+            return Err(watchdog::lose(redis, &self.hold).await.into());
+        };
         self.hold.raise(fence)?;
         Ok(fence)
     }
@@ -164,20 +171,32 @@ impl LockGuard {
     ///
     /// The error says that the lock may have been freed; either way it will be.
     pub async fn release(mut self) -> Result<Released, Error> {
-        let freed = scripts::release(&self.redis, &self.hold.claim).await?;
+        let freed = self.free().await?;
         self.armed = false;
+        self.hold.note_end();
         Ok(match freed {
             Freed::Yes => Released::InTime,
             Freed::FreeAlready | Freed::HeldByAnother => Released::Lapsed,
         })
+    }
+
+    async fn free(&self) -> Result<Freed, Error> {
+        let Shared { redis, options, .. } = &*self.shared;
+        if let (Waiting::Polled { .. }, Ok(fence)) = (options.waiting(), self.fence())
+            && native::delete_if_held(redis, &self.hold.claim, fence).await?
+        {
+            return Ok(Freed::Yes);
+        }
+        Ok(scripts::release(redis, &self.hold.claim).await?)
     }
 }
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
         if self.armed {
+            self.hold.note_end();
             let claim = Claim { sent: self.hold.since(), ..self.hold.claim.clone() };
-            self.janitor.free(claim, Grant::Known);
+            self.shared.janitor.free(claim, Grant::Known);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! What is known of a lock that is held, shared by its guard and its watchdog.
+//! What is known of a lock that is held, shared by its guard and the watchdog.
 
+use crate::claim::Claim;
 use crate::error::Lost;
 use crate::fence::FencingToken;
-use crate::janitor::Claim;
+use crate::telemetry;
 use redis_patterns_core::BootInstant;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,7 +43,7 @@ impl Hold {
         Self { claim, validity, max_hold, state }
     }
 
-    /// Whether a watchdog extends it.
+    /// Whether the watchdog extends it.
     pub(crate) fn is_renewed(&self) -> bool {
         self.max_hold.is_some()
     }
@@ -78,6 +79,7 @@ impl Hold {
             }
             State::Held { .. } => {
                 *state = State::Lost(reason);
+                telemetry::lost(reason);
                 true
             }
         });
@@ -102,12 +104,27 @@ impl Hold {
         }
     }
 
+    /// Runs `work` until it ends or the lock is lost.
+    pub(crate) async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
+        tokio::select! {
+            biased;
+            reason = self.lost() => Err(reason),
+            output = work => Ok(output),
+        }
+    }
+
     /// The moment from which the server's lease counts at the latest.
     pub(crate) fn since(&self) -> BootInstant {
         match *self.state.borrow() {
             State::Held { since, .. } => since,
             State::Lost(_) => self.claim.sent,
         }
+    }
+
+    /// Notes how the hold went; its guard is given back.
+    pub(crate) fn note_end(&self) {
+        let margin = self.held().ok().map(|(_, left)| left);
+        telemetry::ended(self.claim.sent.elapsed(), margin);
     }
 
     fn judge(&self, state: State) -> Result<(FencingToken, Duration), Lost> {

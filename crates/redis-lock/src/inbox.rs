@@ -1,9 +1,10 @@
 //! Where a process hears that one of its waiters was given a lock.
 
+use crate::claim::HolderToken;
 use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::keys::LockKeys;
-use redis_patterns_core::{Key, Notice, Redis, Subscription, Token};
+use redis_patterns_core::{Key, Notice, Redis, Subscription};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{OnceCell, mpsc};
@@ -51,7 +52,12 @@ impl Inboxes {
     }
 
     /// A place for `token`; when this returns the server has confirmed the subscription.
-    pub(crate) async fn join(&self, redis: &Redis, keys: &LockKeys, token: &Token) -> Result<Waiter, Error> {
+    pub(crate) async fn join(
+        &self,
+        redis: &Redis,
+        keys: &LockKeys,
+        token: &HolderToken,
+    ) -> Result<Waiter, Error> {
         let (sender, news) = mpsc::unbounded_channel();
         let inbox = self.open(&keys.channel);
         lock(&inbox.waiters).insert(token.as_str().to_owned(), sender);
@@ -82,27 +88,34 @@ async fn listen(mut subscription: Subscription, inbox: Weak<Inbox>) {
     while let Ok(notice) = subscription.next().await {
         let Some(inbox) = inbox.upgrade() else { return };
         let waiters = lock(&inbox.waiters);
-        match notice {
-            Notice::Message(message) => {
-                let Some((token, fence)) = parse(&message) else { continue };
-                // A token of another process, or of a waiter that has given up and says so itself.
-                let Some(waiter) = waiters.get(token) else { continue };
-                // A waiter that is being dropped frees what it was given.
-                let _ = waiter.send(News::Granted(fence));
+        let (whom, news) = match &notice {
+            Notice::Message(message) => match parse(message) {
+                Some(parsed) => parsed,
+                None => continue,
+            },
+            Notice::Missed => (EVERYBODY, News::AskAgain),
+        };
+        // A token may be of another process, or of a waiter that has given up and says so itself; one
+        // that is being dropped gives back what it was given.
+        if whom == EVERYBODY {
+            for waiter in waiters.values() {
+                let _ = waiter.send(news);
             }
-            Notice::Missed => {
-                for waiter in waiters.values() {
-                    let _ = waiter.send(News::AskAgain);
-                }
-            }
+        } else if let Some(waiter) = waiters.get(whom) {
+            let _ = waiter.send(news);
         }
     }
 }
 
-/// `token:fence`.
-fn parse(message: &[u8]) -> Option<(&str, FencingToken)> {
-    let (token, fence) = std::str::from_utf8(message).ok()?.split_once(':')?;
-    Some((token, FencingToken::new(fence.parse().ok()?)?))
+const EVERYBODY: &str = "*";
+
+/// `token:fence` for who was given the lock; `token` or `*` for who is to ask again.
+fn parse(message: &[u8]) -> Option<(&str, News)> {
+    let message = std::str::from_utf8(message).ok()?;
+    match message.split_once(':') {
+        Some((token, fence)) => Some((token, News::Granted(FencingToken::new(fence.parse().ok()?)?))),
+        None => Some((message, News::AskAgain)),
+    }
 }
 
 impl Waiter {

@@ -1,8 +1,9 @@
 //! What becomes of a lock whose guard or request was dropped: a background task frees it.
 
-use crate::keys::LockKeys;
+use crate::claim::Claim;
 use crate::scripts::{self, Freed};
-use redis_patterns_core::{Backoff, BootInstant, ErrorKind, Redis, Token};
+use crate::telemetry;
+use redis_patterns_core::{Backoff, ErrorKind, Redis};
 use std::future::Future;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -15,17 +16,6 @@ const TRIES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_se
 pub(crate) struct Janitor {
     redis: Redis,
     tasks: TaskTracker,
-}
-
-/// A lock that this process may hold.
-#[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    pub(crate) keys: LockKeys,
-    pub(crate) token: Token,
-    pub(crate) sent: BootInstant,
-    pub(crate) lease: Duration,
-    /// How long the fence is remembered.
-    pub(crate) memory: Duration,
 }
 
 /// Whether the server is known to have granted a claim.
@@ -70,13 +60,16 @@ async fn free(redis: &Redis, claim: &Claim, grant: Grant) {
             Ok(Freed::Yes) => return,
             Ok(Freed::FreeAlready | Freed::HeldByAnother) => found_nothing += 1,
             // Nothing is sent any more: the lease frees it.
-            Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) if error.kind() == ErrorKind::Closed => return telemetry::leaked(),
             Err(_) => {}
         }
         // A request that was cut off may reach the server after its release: it is looked for again.
         let looks = if grant == Grant::Known { 1 } else { 3 };
-        if found_nothing >= looks || claim.sent.remaining_of(claim.lease).is_zero() {
+        if found_nothing >= looks {
             return;
+        }
+        if claim.sent.remaining_of(claim.lease).is_zero() {
+            return telemetry::leaked();
         }
         tokio::time::sleep(TRIES.delay(tries)).await;
         tries += 1;

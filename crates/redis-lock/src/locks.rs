@@ -1,27 +1,41 @@
 //! The handle that a service holds.
 
+use crate::claim::{Ask, Claim, HolderToken, Share};
 use crate::downstream::{FenceStore, SealError, Verdict};
+use crate::durable::Replicas;
 use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::guard::LockGuard;
 use crate::hold::Hold;
 use crate::inbox::Inboxes;
 use crate::inspection::{Forced, Inspection};
-use crate::janitor::{Claim, Janitor};
-use crate::keys::LockKeys;
-use crate::options::LockOptions;
-use crate::pending::{Ask, Pending};
+use crate::janitor::Janitor;
+use crate::keys::{Kind, LockKeys};
+use crate::options::{LockOptions, Waiting};
+use crate::pending::Pending;
 use crate::scripts::{self, Acquired};
+use crate::telemetry;
 use crate::waiting::{InLine, Turn};
-use redis_patterns_core::{BootInstant, Redis, Token};
+use crate::watchdog::Watchdog;
+use redis_patterns_core::{BootInstant, Redis};
+use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// The locks of one application; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Locks {
-    redis: Redis,
-    options: LockOptions,
-    janitor: Janitor,
+    shared: Arc<Shared>,
+}
+
+/// What a handle, its clones and its guards share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) redis: Redis,
+    pub(crate) options: LockOptions,
+    pub(crate) janitor: Janitor,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) replicas: Option<Replicas>,
     inboxes: Inboxes,
 }
 
@@ -29,9 +43,9 @@ pub struct Locks {
 #[derive(Debug)]
 #[must_use = "a lock that nobody looks at is released at once"]
 #[non_exhaustive]
-pub enum TryLock {
+pub enum TryLock<G = LockGuard> {
     /// The lock is held, until the guard is released or dropped or its lease ends.
-    Acquired(LockGuard),
+    Acquired(G),
     /// Somebody else holds it.
     Busy {
         /// What is left of the holder's lease: an upper bound unless the holder extends it.
@@ -39,10 +53,10 @@ pub enum TryLock {
     },
 }
 
-impl TryLock {
+impl<G> TryLock<G> {
     /// The guard, if the lock was free.
     #[must_use]
-    pub fn acquired(self) -> Option<LockGuard> {
+    pub fn acquired(self) -> Option<G> {
         match self {
             Self::Acquired(guard) => Some(guard),
             Self::Busy { .. } => None,
@@ -54,7 +68,15 @@ impl Locks {
     /// Locks kept on `redis`. All who lock the same names must use the same namespace.
     #[must_use]
     pub fn new(redis: Redis, options: LockOptions) -> Self {
-        Self { janitor: Janitor::new(redis.clone()), redis, options, inboxes: Inboxes::default() }
+        let shared = Shared {
+            janitor: Janitor::new(redis.clone()),
+            watchdog: Watchdog::default(),
+            replicas: Replicas::of(options.copies(), &redis),
+            inboxes: Inboxes::default(),
+            redis,
+            options,
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Takes the lock called `name` (any bytes) if nobody has it. One round trip, which also issues
@@ -88,11 +110,7 @@ impl Locks {
     /// # }
     /// ```
     pub async fn try_lock(&self, name: impl AsRef<[u8]>) -> Result<TryLock, Error> {
-        let claim = self.claim(name.as_ref())?;
-        match Pending::new(Ask::Try, &self.redis, &claim, &self.janitor).await? {
-            Acquired::Busy { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
-            Acquired::Yes(fence) => self.guard(claim, fence),
-        }
+        self.ask(self.mutex(name.as_ref()), Share::Whole, None).await
     }
 
     /// Takes the lock called `name`, waiting at most `patience` for its turn: first come, first
@@ -120,24 +138,7 @@ impl Locks {
     ///
     /// As [`Locks::try_lock`]; the place in the queue is kept.
     pub async fn lock(&self, name: impl AsRef<[u8]>, patience: Duration) -> Result<TryLock, Error> {
-        let started = BootInstant::now();
-        let claim = self.claim(name.as_ref())?;
-        if !self.inboxes.is_open(&claim.keys) {
-            match Pending::new(Ask::Try, &self.redis, &claim, &self.janitor).await? {
-                Acquired::Yes(fence) => return self.guard(claim, fence),
-                Acquired::Busy { lease_left } if started.remaining_of(patience).is_zero() => {
-                    return Ok(TryLock::Busy { retry_after: lease_left });
-                }
-                Acquired::Busy { .. } => {}
-            }
-        }
-        let waiter = self.inboxes.join(&self.redis, &claim.keys, &claim.token).await?;
-        let (redis, janitor) = (self.redis.clone(), self.janitor.clone());
-        let line = InLine { redis, claim: claim.clone(), janitor, waiter, queued: false };
-        match line.wait(started, patience).await? {
-            Turn::Mine { fence, sent } => self.guard(Claim { sent, ..claim }, fence),
-            Turn::GaveUp { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
-        }
+        self.ask(self.mutex(name.as_ref()), Share::Whole, Some(patience)).await
     }
 
     /// Who holds the lock called `name`, under which fence and for how long, and how many wait. One
@@ -155,16 +156,18 @@ impl Locks {
     ///
     /// Cancel safe.
     pub async fn inspect(&self, name: impl AsRef<[u8]>) -> Result<Inspection, Error> {
-        scripts::inspect(&self.redis, &LockKeys::of(self.redis.namespace(), name.as_ref())).await
+        scripts::inspect(&self.shared.redis, &self.mutex(name.as_ref())).await
     }
 
     /// Takes the lock called `name` from the holder with this fence, as [`Locks::inspect`] showed
-    /// it; a newer holder keeps it. One round trip. Who waits is served within a second.
+    /// it; a newer holder keeps it. One round trip. Who waits is told to ask again, and who did it is
+    /// written down for [`Locks::inspect`].
     ///
     /// # The holder works on until it notices
     ///
-    /// At its next renewal, extension or release, at the latest when its lease ends. Downstream its
-    /// fence is refused as soon as the next holder's is [sealed](Locks::try_lock_sealed) there.
+    /// At its next renewal, extension or release, at the latest when its lease ends; it is then
+    /// [`Lost::Revoked`](crate::Lost::Revoked). Downstream it is refused as soon as the fence that this
+    /// answers is [sealed](FenceStore::seal) there, or the next holder's.
     ///
     /// # Errors
     ///
@@ -178,27 +181,9 @@ impl Locks {
     ///
     /// It may have been freed. Doing it again harms no newer holder.
     pub async fn force_release(&self, name: impl AsRef<[u8]>, fence: FencingToken) -> Result<Forced, Error> {
-        let keys = LockKeys::of(self.redis.namespace(), name.as_ref());
-        scripts::force_release(&self.redis, &keys, fence).await
-    }
-
-    fn claim(&self, name: &[u8]) -> Result<Claim, Error> {
-        Ok(Claim {
-            keys: LockKeys::of(self.redis.namespace(), name),
-            token: Token::random()?,
-            sent: BootInstant::now(),
-            lease: self.options.lease_time(),
-            memory: self.options.memory_time(),
-        })
-    }
-
-    /// The guard of a grant.
-    fn guard(&self, claim: Claim, fence: FencingToken) -> Result<TryLock, Error> {
-        let hold = Hold::new(claim, fence, self.options.validity(), self.options.max_hold());
-        let guard = LockGuard::new(self.redis.clone(), self.janitor.clone(), hold);
-        // An answer that took longer than the lease is no lock; the guard's drop frees it.
-        guard.fence()?;
-        Ok(TryLock::Acquired(guard))
+        let Shared { redis, options, .. } = &*self.shared;
+        let keys = self.mutex(name.as_ref());
+        scripts::force_release(redis, &keys, fence, options.memory_time(), options.label_text()).await
     }
 
     /// Takes the lock called `name` and [seals](FenceStore::seal) its fence at `store` before
@@ -242,7 +227,7 @@ impl Locks {
     /// The settings.
     #[must_use]
     pub fn options(&self) -> &LockOptions {
-        &self.options
+        &self.shared.options
     }
 
     /// Waits until every dropped guard and call of this handle and its clones is cleaned up. Call
@@ -252,6 +237,114 @@ impl Locks {
     ///
     /// Cancel safe: call it again.
     pub async fn close(&self) {
-        self.janitor.drain().await;
+        self.shared.janitor.drain().await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The keys of a name.
+    pub(crate) fn keys(&self, kind: Kind, name: &[u8]) -> LockKeys {
+        LockKeys::of(kind, self.shared.redis.namespace(), name)
+    }
+
+    fn mutex(&self, name: &[u8]) -> LockKeys {
+        self.keys(Kind::Mutex, name)
+    }
+
+    /// Asks for a lock of any kind, and waits if there is patience.
+    pub(crate) async fn ask(
+        &self,
+        keys: LockKeys,
+        share: Share,
+        patience: Option<Duration>,
+    ) -> Result<TryLock, Error> {
+        let span =
+            tracing::debug_span!(target: telemetry::TARGET, "lock.acquire", outcome = tracing::field::Empty);
+        let claim = self.shared.claim(keys, share)?;
+        let started = claim.sent;
+        let answer = match (patience, self.shared.options.waiting()) {
+            (None, _) => self.try_claim(claim).instrument(span.clone()).await,
+            (Some(patience), Waiting::Queued) => self.queue(claim, patience).instrument(span.clone()).await,
+            (Some(patience), Waiting::Polled { every }) => {
+                self.poll(claim, patience, every).instrument(span.clone()).await
+            }
+        };
+        let outcome = telemetry::outcome(&answer);
+        span.record("outcome", outcome);
+        telemetry::asked(outcome, started.elapsed());
+        answer
+    }
+
+    async fn try_claim(&self, claim: Claim) -> Result<TryLock, Error> {
+        match self.shared.pending(Ask::Try, &claim).await? {
+            Acquired::Busy { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
+            Acquired::Yes(fence) => self.guard(claim, fence).await,
+        }
+    }
+
+    async fn queue(&self, claim: Claim, patience: Duration) -> Result<TryLock, Error> {
+        let Shared { redis, janitor, inboxes, .. } = &*self.shared;
+        let started = claim.sent;
+        if !inboxes.is_open(&claim.keys) {
+            match self.try_claim(claim.clone()).await? {
+                TryLock::Busy { .. } if !started.remaining_of(patience).is_zero() => {}
+                answer => return Ok(answer),
+            }
+        }
+        let waiter = inboxes.join(redis, &claim.keys, &claim.token).await?;
+        let (redis, janitor) = (redis.clone(), janitor.clone());
+        let line = InLine { redis, claim: claim.clone(), janitor, waiter, queued: false };
+        match line.wait(started, patience).await? {
+            Turn::Mine { fence, sent } => self.guard(Claim { sent, ..claim }, fence).await,
+            Turn::GaveUp { lease_left } => Ok(TryLock::Busy { retry_after: lease_left }),
+        }
+    }
+
+    async fn poll(&self, mut claim: Claim, patience: Duration, every: Duration) -> Result<TryLock, Error> {
+        let started = claim.sent;
+        loop {
+            let answer = self.try_claim(claim.clone()).await?;
+            let left = started.remaining_of(patience);
+            match answer {
+                TryLock::Busy { retry_after } if !left.is_zero() => {
+                    let wait = every.mul_f64(fastrand::f64()).min(retry_after + Duration::from_millis(1));
+                    tokio::time::sleep(wait.min(left)).await;
+                }
+                answer => return Ok(answer),
+            }
+            claim.sent = BootInstant::now();
+        }
+    }
+
+    /// The guard of a grant.
+    async fn guard(&self, claim: Claim, fence: FencingToken) -> Result<TryLock, Error> {
+        let Shared { options, .. } = &*self.shared;
+        let hold = Hold::new(claim, fence, options.validity(), options.max_hold());
+        // From here on a drop frees the lock.
+        let guard = LockGuard::new(self.shared.clone(), hold);
+        guard.confirm().await?;
+        // An answer that took longer than the lease is no lock.
+        guard.fence()?;
+        Ok(TryLock::Acquired(guard))
+    }
+}
+
+impl Shared {
+    pub(crate) fn claim(&self, keys: LockKeys, share: Share) -> Result<Claim, Error> {
+        let label = self.options.label_text();
+        Ok(Claim {
+            share,
+            keys,
+            token: HolderToken::random((!label.is_empty()).then_some(label))?,
+            sent: BootInstant::now(),
+            lease: self.options.lease_time(),
+            memory: self.options.memory_time(),
+        })
+    }
+
+    pub(crate) fn pending(&self, ask: Ask, claim: &Claim) -> Pending {
+        Pending::new(ask, &self.redis, claim, &self.janitor)
     }
 }

@@ -1,5 +1,6 @@
 //! How long a lock is held and how long its fence is remembered.
 
+use crate::durable::Durability;
 use crate::error::Error;
 use std::time::Duration;
 
@@ -25,6 +26,18 @@ pub struct LockOptions {
     lease: Duration,
     fence_memory: Duration,
     max_hold: Option<Duration>,
+    waiting: Waiting,
+    durability: Durability,
+    label: String,
+}
+
+/// How a call waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// In the queue, told by sharded pub/sub.
+    Queued,
+    /// By trying again after a random time of at most this.
+    Polled { every: Duration },
 }
 
 impl LockOptions {
@@ -32,7 +45,14 @@ impl LockOptions {
     /// dead holder is not missed for minutes; a fence remembered for 24 h.
     #[must_use]
     pub fn new() -> Self {
-        Self { lease: Duration::from_secs(30), fence_memory: Duration::from_secs(24 * 3_600), max_hold: None }
+        Self {
+            lease: Duration::from_secs(30),
+            fence_memory: Duration::from_secs(24 * 3_600),
+            max_hold: None,
+            waiting: Waiting::Queued,
+            durability: Durability::Local,
+            label: String::new(),
+        }
     }
 
     /// How long the server keeps the lock for a holder that says nothing more: 10 ms to 365 days.
@@ -92,6 +112,51 @@ impl LockOptions {
         Ok(self)
     }
 
+    /// Waits by trying again after random times of at most `every` (1 ms to 1 minute), instead of in
+    /// the queue: for servers or accounts without sharded pub/sub. A release is then one native
+    /// compare-and-delete where the server has it (Valkey 9, Redis 8.4).
+    ///
+    /// # Neither fair nor cheap
+    ///
+    /// Any waiter may be next, and each sends requests while it waits. All handles of a name should
+    /// wait the same way: one that polls overtakes one that queues, and tells it nothing when it
+    /// releases (the queue finds out within a second).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] if it is out of range.
+    pub fn polled_every(mut self, every: Duration) -> Result<Self, Error> {
+        if !(Duration::from_millis(1)..=Duration::from_secs(60)).contains(&every) {
+            return Err(Error::Options("a wait between tries is 1 ms to 1 minute"));
+        }
+        self.waiting = Waiting::Polled { every };
+        Ok(self)
+    }
+
+    /// How many copies of a grant there must be before the caller has it; the primary's unless set.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// What this process calls itself, shown by [`Locks::inspect`](crate::Locks::inspect): 1 to 64
+    /// characters of `A-Z a-z 0-9 . _ -`, such as a host and a task. It is stored with each lock, and
+    /// anybody who can read the keys can read it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] if it is empty, too long, or has another character.
+    pub fn label(mut self, label: &str) -> Result<Self, Error> {
+        let fits = (1..=64).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !fits {
+            return Err(Error::Options("a label is 1 to 64 characters of A-Z a-z 0-9 . _ -"));
+        }
+        label.clone_into(&mut self.label);
+        Ok(self)
+    }
+
     /// How long a guard counts as held, from the moment its request was sent: the lease less five
     /// percent and 2 ms. One percent and 2 ms are for clocks that run at different rates and a
     /// server that counts whole milliseconds (source: the drift allowance of the Redlock
@@ -110,6 +175,19 @@ impl LockOptions {
 
     pub(crate) fn max_hold(&self) -> Option<Duration> {
         self.max_hold
+    }
+
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    pub(crate) fn copies(&self) -> Durability {
+        self.durability
+    }
+
+    /// Empty if there is none.
+    pub(crate) fn label_text(&self) -> &str {
+        &self.label
     }
 
     pub(crate) fn memory_time(&self) -> Duration {

@@ -1,7 +1,8 @@
 //! A request for a lock that is on its way: dropped or not, it leaves no lock that nobody holds.
 
+use crate::claim::{Ask, Claim};
 use crate::error::Error;
-use crate::janitor::{Claim, Grant, Janitor};
+use crate::janitor::{Grant, Janitor};
 use crate::scripts::{self, Acquired};
 use redis_patterns_core::{BootInstant, ErrorKind, Executed, Redis};
 use std::future::Future;
@@ -17,15 +18,6 @@ pub(crate) struct Pending {
     call: Option<Call>,
     claim: Claim,
     janitor: Janitor,
-}
-
-/// How the lock is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Ask {
-    /// Now or not at all.
-    Try,
-    /// Now, or a place in the queue.
-    Queue,
 }
 
 impl Pending {
@@ -73,11 +65,7 @@ async fn ask(how: Ask, redis: Redis, claim: Claim) -> Result<Acquired, Error> {
     loop {
         let left = started.remaining_of(redis.deadline()).max(Duration::from_millis(1));
         let hurried = redis.with_deadline(left);
-        let answer = match how {
-            Ask::Try => scripts::acquire(&hurried, &claim).await,
-            Ask::Queue => scripts::wait(&hurried, &claim).await,
-        };
-        match answer {
+        match scripts::acquire(&hurried, &claim, how).await {
             Err(Error::Redis(error))
                 if error.kind() == ErrorKind::ConnectionLost
                     && !started.remaining_of(redis.deadline()).is_zero() =>

@@ -1,10 +1,11 @@
 //! Waiting for one's turn.
 
+use crate::claim::{Ask, Claim};
 use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::inbox::{News, Waiter};
-use crate::janitor::{Claim, Grant, Janitor};
-use crate::pending::{Ask, Pending};
+use crate::janitor::{Grant, Janitor};
+use crate::pending::Pending;
 use crate::scripts::{self, Acquired};
 use redis_patterns_core::{BootInstant, Redis};
 use std::time::Duration;

@@ -1,70 +1,152 @@
-//! The task that extends a guard's lease while the guard lives.
+//! The task that renews all guards of a handle.
 
+use crate::claim::{Claim, Share};
 use crate::error::Lost;
 use crate::hold::Hold;
-use crate::scripts;
-use redis_patterns_core::{Backoff, BootInstant, ErrorKind, Redis};
-use std::sync::Arc;
+use crate::{scripts, telemetry};
+use redis_patterns_core::{Backoff, BootInstant, Error as RedisError, ErrorKind, Redis};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// Waits between tries while Redis does not answer; what is left of the lease bounds them.
 const TRIES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
+/// The most locks of one script: it holds the server for some tens of microseconds.
+const BATCH: usize = 100;
 
-/// Renews one lock until it is dropped. Renewals of different locks go out side by side on one
-/// connection; their names have different slots, so no script could take several.
-#[derive(Debug)]
-pub(crate) struct Watchdog(AbortHandle);
+/// Renews the guards of one handle for as long as they live.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watchdog(Arc<Mutex<Watched>>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    holds: Vec<Weak<Hold>>,
+    /// Runs while there are holds.
+    task: Option<AbortHandle>,
+}
 
 impl Watchdog {
-    pub(crate) fn start(redis: Redis, hold: Arc<Hold>) -> Self {
-        Self(tokio::spawn(async move { watch(&redis, &hold).await }).abort_handle())
+    /// Renews this one too.
+    pub(crate) fn watch(&self, redis: &Redis, hold: &Arc<Hold>) {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.holds.push(Arc::downgrade(hold));
+        // Finished also means that it ended with its runtime.
+        if watched.task.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = run(self.clone(), redis.clone(), hold.claim.lease);
+            watched.task = Some(tokio::spawn(task).abort_handle());
+        }
+    }
+
+    /// The holds that live; none ends the task.
+    fn living(&self) -> Vec<Arc<Hold>> {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = Vec::with_capacity(watched.holds.len());
+        watched.holds.retain(|hold| {
+            let held = hold.upgrade().filter(|hold| hold.held().is_ok());
+            living.extend(held.clone());
+            held.is_some()
+        });
+        if living.is_empty() {
+            watched.task = None;
+        }
+        living
     }
 }
 
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Extends at a third of the lease, and again and again if that fails, until the lock is lost.
-async fn watch(redis: &Redis, hold: &Hold) {
-    let third = hold.claim.lease / 3;
+/// Renews each hold between a quarter and a third of its lease, together with those that are due
+/// at about the same time.
+async fn run(watchdog: Watchdog, redis: Redis, lease: Duration) {
     let mut failures = 0;
     loop {
-        let wait = if failures == 0 {
-            // Up to a tenth earlier, so that locks taken together are not renewed together.
-            hold.since().remaining_of(third).mul_f64(0.9 + fastrand::f64() / 10.0)
-        } else {
-            TRIES.delay(failures)
-        };
-        tokio::time::sleep(wait).await;
-        match extend(redis, hold).await {
-            Ok(()) => failures = 0,
-            Err(End::Lost) => return,
-            Err(End::NoAnswer) => failures += 1,
+        let living = watchdog.living();
+        if living.is_empty() {
+            return;
         }
+        let next = living.iter().map(|hold| hold.since().remaining_of(lease / 3)).min();
+        drop(living);
+        // A guard that comes meanwhile is due later than that, but for one that was long in coming.
+        let wait = next.unwrap_or_default().min(lease / 12).max(Duration::from_millis(1));
+        tokio::time::sleep(if failures == 0 { wait } else { TRIES.delay(failures).min(lease / 12) }).await;
+        let mut due = watchdog.living();
+        due.retain(|hold| hold.since().elapsed() >= lease / 4);
+        failures = if renew_all(&redis, due, lease).await { 0 } else { failures + 1 };
     }
 }
 
-enum End {
-    Lost,
-    NoAnswer,
+/// Whether everybody was answered.
+async fn renew_all(redis: &Redis, due: Vec<Arc<Hold>>, lease: Duration) -> bool {
+    // Never so long that others, not yet due, could miss theirs meanwhile.
+    let hurried = redis.with_deadline(redis.deadline().min(lease / 3));
+    let mut calls = JoinSet::new();
+    for batch in batches(redis.is_cluster(), due) {
+        let redis = hurried.clone();
+        calls.spawn(async move { renew(&redis, &batch).await });
+    }
+    let answered = calls.join_all().await;
+    answered.iter().all(|answered| *answered)
 }
 
-async fn extend(redis: &Redis, hold: &Hold) -> Result<(), End> {
-    let (_, left) = hold.held().map_err(|_| End::Lost)?;
+/// What one script can take: mutexes, in a cluster those of one slot; each permit by itself.
+fn batches(is_cluster: bool, due: Vec<Arc<Hold>>) -> Vec<Vec<Arc<Hold>>> {
+    let mut groups: BTreeMap<Option<u16>, Vec<Arc<Hold>>> = BTreeMap::new();
+    let mut batches = Vec::new();
+    for hold in due {
+        match hold.claim.share {
+            Share::Permits { .. } => batches.push(vec![hold]),
+            Share::Whole => {
+                let slot = is_cluster.then(|| hold.claim.keys.lock.slot());
+                groups.entry(slot).or_default().push(hold);
+            }
+        }
+    }
+    for mut group in groups.into_values() {
+        while !group.is_empty() {
+            batches.push(group.split_off(group.len().saturating_sub(BATCH)));
+        }
+    }
+    batches
+}
+
+async fn renew(redis: &Redis, batch: &[Arc<Hold>]) -> bool {
     let sent = BootInstant::now();
-    let hurried = redis.with_deadline(redis.deadline().min(left));
-    match scripts::extend(&hurried, &hold.claim).await {
-        Ok(true) => hold.renew(sent).map_err(|_| End::Lost),
-        Ok(false) => {
-            hold.lose(Lost::Gone);
-            Err(End::Lost)
+    match extend(redis, batch).await {
+        Ok(extended) => {
+            let lost = extended.iter().filter(|extended| !**extended).count();
+            telemetry::renewed("renewed", extended.len() - lost);
+            telemetry::renewed("lost", lost);
+            for (hold, extended) in batch.iter().zip(extended) {
+                if extended {
+                    // One that was lost meanwhile stays lost.
+                    let _ = hold.renew(sent);
+                } else {
+                    lose(redis, hold).await;
+                }
+            }
+            true
         }
-        // Nothing is sent any more; the guard ends with its lease.
-        Err(error) if error.kind() == ErrorKind::Closed => Err(End::Lost),
-        Err(_) => Err(End::NoAnswer),
+        // Nothing is sent any more; the guards end with their leases.
+        Err(error) if error.kind() == ErrorKind::Closed => true,
+        Err(_) => {
+            telemetry::renewed("error", batch.len());
+            false
+        }
     }
+}
+
+async fn extend(redis: &Redis, batch: &[Arc<Hold>]) -> Result<Vec<bool>, RedisError> {
+    match batch {
+        [hold] => Ok(vec![scripts::extend(redis, &hold.claim).await?]),
+        batch => {
+            let claims: Vec<&Claim> = batch.iter().map(|hold| &hold.claim).collect();
+            scripts::extend_all(redis, &claims).await
+        }
+    }
+}
+
+/// Ends a hold that the server does not know any more, and finds out why.
+pub(crate) async fn lose(redis: &Redis, hold: &Hold) -> Lost {
+    let Ok((fence, _)) = hold.held() else { return hold.lose(Lost::Gone) };
+    let revoked = scripts::was_revoked(redis, &hold.claim, fence).await;
+    hold.lose(if matches!(revoked, Ok(true)) { Lost::Revoked } else { Lost::Gone })
 }

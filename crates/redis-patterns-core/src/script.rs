@@ -60,7 +60,7 @@ impl Script {
 
     /// Refuses a call that does not fit the head: another number of keys or arguments, or keys of
     /// different slots. Such a call is a bug here, and a half-run script on a moving slot there.
-    pub(crate) fn check(&self, keys: &[&Key], args: usize) -> Result<u16, Error> {
+    pub(crate) fn check(&self, keys: &[&Key], args: usize, tags: Tags) -> Result<u16, Error> {
         let facts = self.facts();
         if !facts.keys.fits(keys.len()) || !facts.args.fits(args) {
             return Err(Error::input(
@@ -68,7 +68,7 @@ impl Script {
                 "the numbers of keys and arguments differ from the script's head",
             ));
         }
-        one_slot(self.name, keys)
+        one_slot(self.name, if tags == Tags::Any { keys.get(..1).unwrap_or(keys) } else { keys })
     }
 
     fn facts(&self) -> &Facts {
@@ -78,6 +78,14 @@ impl Script {
             args: Count::declared(self.source, "-- ARGV["),
         })
     }
+}
+
+/// Whether the keys of one script must share a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tags {
+    One,
+    /// A batch for a single server.
+    Any,
 }
 
 /// The slot that all keys share.

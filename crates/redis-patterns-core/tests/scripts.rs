@@ -39,6 +39,19 @@ on_every_topology! {
         assert!(t.keys().await.is_empty());
     }
 
+    /// On a single server only: in a cluster its keys may be on two nodes.
+    async fn a_batch_may_have_keys_of_several_tags_where_there_is_one_server(t: TestRedis) {
+        static EXISTS: Script = Script::new("test/exists", "#!lua\n-- KEYS[1..n] keys\nreturn #KEYS");
+        let (a, b) = (t.redis.namespace().key("t", &Tag::of("a")), t.redis.namespace().key("t", &Tag::of("b")));
+        let answer = t.redis.run_batch::<i64>(&EXISTS, &[&a, &b], &Args::new()).await;
+        if t.redis.is_cluster() {
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::Input);
+        } else {
+            assert_eq!(answer.unwrap(), 2);
+        }
+        assert_eq!(t.redis.run_batch::<i64>(&EXISTS, &[&a, &a], &Args::new()).await.unwrap(), 2);
+    }
+
     async fn commands_are_probed(t: TestRedis) {
         assert!(t.redis.supports("GETEX").await.unwrap());
         assert!(!t.redis.supports("NOSUCHCOMMAND").await.unwrap());

@@ -5,10 +5,13 @@
 mod decision;
 mod error;
 mod gate;
+#[cfg(feature = "tower")]
+pub mod http;
 mod keys;
 mod limiter;
 mod options;
 mod scripts;
+pub mod telemetry;
 
 pub use decision::{Decision, Degraded, Outcome, PolicyState, Source};
 pub use error::Error;

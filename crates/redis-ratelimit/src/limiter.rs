@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::keys;
 use crate::options::Policy;
 use crate::scripts::{self, Ask};
+use crate::telemetry;
 use redis_patterns_core::{Key, Redis};
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -170,8 +171,17 @@ impl RateLimiter {
         &self.policy
     }
 
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
     pub(crate) fn policies(&self) -> &[Policy] {
         std::slice::from_ref(&self.policy)
+    }
+
+    /// The same limits for units that are spent up to `hold` after they were charged.
+    pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
+        Ok(Self::new(self.redis.clone(), self.policy.spent_within(hold)?))
     }
 
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
@@ -192,6 +202,10 @@ impl RateLimiter {
     }
 
     pub(crate) async fn ask(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
+        telemetry::asked(self.ask_redis(subject, ask)).await
+    }
+
+    async fn ask_redis(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
         let (redis, key) = (&self.redis, &self.key(subject));
         let answer = match &self.policy {
             Policy::FixedWindow(policy) => scripts::fixed_window(redis, key, ask, policy).await,

@@ -8,6 +8,19 @@ pub enum Error {
     /// An option makes no sense; nothing was sent.
     #[error("session: {0}")]
     Options(&'static str),
+    /// The encoded value of a session is longer than [allowed](crate::Options::max_bytes); nothing
+    /// was sent.
+    #[error("session: the value has {bytes} bytes, and {limit} are allowed")]
+    TooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// [`Sessions::modify`](crate::Sessions::modify) found the session changed by others each time;
+    /// nothing was written.
+    #[error("session: others changed the session at each of {0} tries")]
+    Contended(u32),
     /// Redis did not do what was asked, or a value could not be encoded or decoded.
     #[error(transparent)]
     Redis(#[from] redis_patterns_core::Error),

@@ -1,26 +1,27 @@
 //! Secrets that users carry, and what of them Redis sees.
 
-use redis_patterns_core::{Error, hex, random_bytes};
+use redis_patterns_core::{Error, FieldHasher, hex, random_bytes};
 use std::fmt;
 
 /// 256 random bits: ASVS 5.0 7.2.3 asks for 128.
 const SECRET: usize = 32;
-/// Enough that sessions spread over all slots.
-const PLACE: usize = 8;
+/// So many that no two users share a place.
+const PLACE: usize = 16;
 /// So many that no two subjects meet: who shares a place voids the other's token.
 pub(crate) const SUBJECT: usize = 16;
 
-/// What a session's cookie holds: 64 random bits that name its place, which rotation keeps, and a
-/// secret of 256 random bits; 80 hexadecimal digits.
+/// What a session's cookie holds: 128 bits that name its place, and a secret of 256 random bits; 96
+/// hexadecimal digits.
 ///
 /// Who has it is logged in, so `Debug` shows nothing of it and Redis holds only the SHA-256 of the
-/// secret.
+/// secret. The place is the same for all sessions of a user, a hash of their name, and random for
+/// sessions of nobody: all keys that an operation needs share a slot, and are found by the id alone.
 ///
 /// ```
 /// use redis_session::SessionId;
 ///
-/// let id = SessionId::parse(&"5f".repeat(40)).unwrap();
-/// assert_eq!(id.expose(), "5f".repeat(40));
+/// let id = SessionId::parse(&"5f".repeat(48)).unwrap();
+/// assert_eq!(id.expose(), "5f".repeat(48));
 /// assert_eq!(format!("{id:?}"), "SessionId(..)");
 /// assert!(SessionId::parse("5f").is_none());
 /// ```
@@ -43,6 +44,37 @@ pub struct SessionId([u8; PLACE + SECRET]);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OneTimeToken([u8; SUBJECT + SECRET]);
 
+/// Which session this is, to those who may know of it but not use it: the SHA-256 of its secret.
+///
+/// It names a session in a list of devices, in a form that ends one of them, and in a database. It
+/// cannot be turned into an id.
+///
+/// ```
+/// use redis_session::{SessionId, SessionRef};
+///
+/// let which = SessionId::parse(&"5f".repeat(48)).unwrap().reference();
+/// assert_eq!(SessionRef::parse(&which.to_string()), Some(which));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionRef([u8; 32]);
+
+/// Where a user's sessions are, or one of nobody.
+#[derive(Clone, Copy)]
+pub(crate) struct Place([u8; PLACE]);
+
+impl Place {
+    pub(crate) fn of_user(user: &str) -> Self {
+        let hash = FieldHasher::new("redis-session/user").field(user).finish();
+        let mut place = [0; PLACE];
+        place.copy_from_slice(&hash.as_bytes()[..PLACE]);
+        Self(place)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl SessionId {
     pub(crate) fn random() -> Result<Self, Error> {
         Ok(Self(random_bytes()?))
@@ -50,17 +82,46 @@ impl SessionId {
 
     /// Another secret in the same place.
     pub(crate) fn renewed(&self) -> Result<Self, Error> {
-        let mut renewed = Self::random()?;
-        renewed.0[..PLACE].copy_from_slice(self.place());
-        Ok(renewed)
+        Self::in_place(self.place())
     }
 
-    pub(crate) fn place(&self) -> &[u8] {
-        &self.0[..PLACE]
+    pub(crate) fn in_place(place: Place) -> Result<Self, Error> {
+        let mut id = Self::random()?;
+        id.0[..PLACE].copy_from_slice(&place.0);
+        Ok(id)
     }
 
-    pub(crate) fn secret(&self) -> &[u8] {
-        &self.0[PLACE..]
+    pub(crate) fn place(&self) -> Place {
+        let mut place = [0; PLACE];
+        place.copy_from_slice(&self.0[..PLACE]);
+        Place(place)
+    }
+
+    /// Which session it is, without the means to use it.
+    #[must_use]
+    pub fn reference(&self) -> SessionRef {
+        let hash = FieldHasher::new("redis-session/session").field(&self.0[PLACE..]).finish();
+        SessionRef(*hash.as_bytes())
+    }
+}
+
+impl SessionRef {
+    /// What was shown as text: 64 digits `0-9 a-f`. `None` for everything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse(text).map(Self)
+    }
+}
+
+impl fmt::Display for SessionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for SessionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionRef({}..)", &hex(&self.0[..4]))
     }
 }
 

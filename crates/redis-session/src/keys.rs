@@ -1,16 +1,41 @@
 //! Every key of this crate. Only hashes of secrets reach Redis, so who reads a dump of it
 //! can log in as nobody.
 
-use crate::id::{OneTimeToken, SUBJECT, SessionId};
+use crate::id::{OneTimeToken, Place, SUBJECT, SessionId, SessionRef};
 use crate::options::Purpose;
 use crate::scripts::one_time::CodeKeys;
 use redis_patterns_core::{Digest, FieldHasher, Key, Namespace, Tag, hex};
 
-/// `ns:sess:{place}:hash`: one session. Its place stays when its id changes, so that both keys of a
-/// rotation share a slot.
-pub(crate) fn session(namespace: &Namespace, id: &SessionId) -> Key {
-    let hash = FieldHasher::new("redis-session/session").field(id.secret()).finish();
-    namespace.part("sess", &Tag::of(hex(id.place())), &hash.to_hex())
+/// The keys of one session. Its place is the tag of both, so that they share a slot.
+#[derive(Clone)]
+pub(crate) struct SessionKeys {
+    /// `ns:sess:{place}:hash`: the session.
+    pub(crate) session: Key,
+    /// `ns:sess:{place}:index`: the sessions of the same user, by when they end.
+    pub(crate) index: Key,
+    /// The session's name in the index: the hash.
+    pub(crate) member: String,
+}
+
+impl SessionKeys {
+    pub(crate) fn of(namespace: &Namespace, id: &SessionId) -> Self {
+        Self::in_place(namespace, id.place(), id.reference())
+    }
+
+    pub(crate) fn in_place(namespace: &Namespace, place: Place, which: SessionRef) -> Self {
+        let (tag, member) = (tag(place), which.to_string());
+        let session = namespace.part("sess", &tag, &member);
+        Self { session, index: namespace.part("sess", &tag, "index"), member }
+    }
+}
+
+/// `ns:sess:{place}:index`: a user's sessions.
+pub(crate) fn index(namespace: &Namespace, user: &str) -> Key {
+    namespace.part("sess", &tag(Place::of_user(user)), "index")
+}
+
+fn tag(place: Place) -> Tag {
+    Tag::of(hex(place.as_bytes()))
 }
 
 /// `ns:otk:{place}`: the token of one subject for one purpose.

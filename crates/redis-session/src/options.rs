@@ -1,6 +1,7 @@
 //! How long sessions live, and what tokens are for.
 
 use crate::error::Error;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 /// 34 years: a deadline then still has the 13 digits that scripts give it.
@@ -19,6 +20,18 @@ pub struct Options {
     idle: Duration,
     absolute: Duration,
     touch_percent: u8,
+    max_bytes: usize,
+    limit: Option<(NonZeroU32, WhenFull)>,
+}
+
+/// What becomes of a log-in when the user has as many sessions as allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It is refused.
+    Refuse,
+    /// The session that would end first makes room: the one that was not used for longest, or is
+    /// next to its deadline.
+    EndOldest,
 }
 
 impl Options {
@@ -26,7 +39,7 @@ impl Options {
     #[must_use]
     pub const fn new() -> Self {
         let (idle, absolute) = (Duration::from_secs(30 * 60), Duration::from_secs(12 * 3_600));
-        Self { idle, absolute, touch_percent: 10 }
+        Self { idle, absolute, touch_percent: 10, max_bytes: 64 * 1_024, limit: None }
     }
 
     /// How long after its last use a session ends; 30 min unless set, the upper end of what OWASP
@@ -53,6 +66,30 @@ impl Options {
     pub const fn touch_after_percent(mut self, percent: u8) -> Self {
         self.touch_percent = percent;
         self
+    }
+
+    /// How many bytes the encoded value of a session may have; 64 KiB unless set, since every
+    /// request of a user reads all of it. A larger one is [`Error::TooLarge`].
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_bytes = bytes.get();
+        self
+    }
+
+    /// How many sessions one user may have at a time; any number unless set. ASVS 5.0 (7.1.2) asks
+    /// for a documented limit.
+    #[must_use]
+    pub const fn max_sessions(mut self, limit: NonZeroU32, when_full: WhenFull) -> Self {
+        self.limit = Some((limit, when_full));
+        self
+    }
+
+    pub(crate) const fn largest(&self) -> usize {
+        self.max_bytes
+    }
+
+    pub(crate) const fn limit(&self) -> Option<(NonZeroU32, WhenFull)> {
+        self.limit
     }
 
     /// How long after it began a session ends.

@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::value;
 use redis_patterns_core::{Args, ErrorKind, Tag};
 use redis_patterns_testkit::faults::hostile;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_session::{Error, OneTimeToken, OneTimeTokens, Purpose, SessionId, Sessions, Update};
+use redis_session::{
+    Error, Login, OneTimeToken, OneTimeTokens, Options, Purpose, SessionId, Sessions, Update,
+};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 const RESET: Purpose = Purpose::new("password-reset");
@@ -41,7 +47,7 @@ on_every_topology! {
             seen.push_str(&key);
         }
         // The first digits of each are its place, which is no secret.
-        for secret in [id.expose()[16..].to_owned(), token.expose()[32..].to_owned()] {
+        for secret in [id.expose()[32..].to_owned(), token.expose()[32..].to_owned()] {
             // No part of it either: eight digits are enough to be no accident.
             for start in 0..secret.len() - 8 {
                 assert!(!seen.contains(&secret[start..start + 8]));
@@ -55,7 +61,7 @@ on_every_topology! {
         let _id = sessions.create(&1).await.unwrap();
         let (place, hash) = parts(&t.keys().await[0]);
         let as_id = SessionId::parse(&format!("{place}{hash}")).expect("it has the form of an id");
-        assert_eq!(sessions.load(&as_id).await.unwrap(), None);
+        assert_eq!(value(&sessions, &as_id).await, None);
         assert_eq!(sessions.update(&as_id, &2).await.unwrap(), Update::Gone);
     }
 
@@ -66,7 +72,8 @@ on_every_topology! {
         let (place, hash) = parts(&name);
         let key = t.redis.namespace().part("sess", &Tag::of(place), &hash);
         assert_eq!(key.as_str(), name);
-        let in_time = b"9999999999999";
+        let in_time = b"999999999999917000000000001700000000000";
+        let version = b"0123456789abcdef";
         let envelopes: [&[u8]; 8] = [
             b"",
             b"SECRET",
@@ -77,8 +84,14 @@ on_every_topology! {
             b"\xA7\x01\x021",
             b"\xA7\x01\x091",
         ];
-        let mut stored: Vec<Vec<u8>> = envelopes.iter().map(|bytes| [in_time, *bytes].concat()).collect();
+        let mut stored: Vec<Vec<u8>> =
+            envelopes.iter().map(|bytes| [in_time, &version[..], b"n000", bytes].concat()).collect();
+        for head in ["n0", "n999", "n0é", "n-01", "n+01"] {
+            stored.push([in_time, &version[..], head.as_bytes(), b"SECRET"].concat());
+        }
+        stored.push([in_time, &b"0123456789SECRET"[..], b"n000", b"\xA7\x01\x011"].concat());
         stored.extend([b"".to_vec(), b"SECRET".to_vec(), b"a deadline was here".to_vec()]);
+        stored.push(in_time[..13].to_vec());
         for bytes in stored {
             t.redis.command::<()>("SET", &[&key], &Args::new().bytes(&bytes).word("PX").int(60_000)).await.unwrap();
             let Err(Error::Redis(error)) = sessions.load(&id).await else { panic!("{bytes:?} was read") };
@@ -92,12 +105,29 @@ on_every_topology! {
     }
 
     async fn values_of_any_size_come_back(t: TestRedis) {
-        let sessions = Sessions::<Vec<u8>>::new(t.redis.clone());
+        let options = Options::new().max_bytes(NonZeroUsize::MAX);
+        let sessions = Sessions::<Vec<u8>>::with_options(t.redis.clone(), options).unwrap();
         for size in [0, 1, 65_536, 1 << 20] {
-            let value = vec![0xA7; size];
-            let id = sessions.create(&value).await.unwrap();
-            assert_eq!(sessions.load(&id).await.unwrap(), Some(value));
+            let bytes = vec![0xA7; size];
+            let id = sessions.create(&bytes).await.unwrap();
+            assert_eq!(value(&sessions, &id).await, Some(bytes));
         }
+    }
+
+    async fn a_value_over_the_limit_is_refused_before_anything_is_sent(t: TestRedis) {
+        // An envelope of three bytes and two quotes.
+        let options = Options::new().max_bytes(NonZeroUsize::new(3 + 2 + 10).unwrap());
+        let sessions = Sessions::<String>::with_options(t.redis.clone(), options).unwrap();
+        let (fits, over) = ("x".repeat(10), "x".repeat(11));
+        let refused = |error: Error| matches!(error, Error::TooLarge { bytes: 16, limit: 15 });
+        assert!(refused(sessions.create(&over).await.unwrap_err()));
+        assert!(refused(sessions.log_in(Login::of("42"), &over).await.unwrap_err()));
+        assert_eq!(t.keys().await, Vec::<String>::new());
+        let id = sessions.create(&fits).await.unwrap();
+        assert!(refused(sessions.update(&id, &over).await.unwrap_err()));
+        assert!(refused(sessions.rotate(&id, &over).await.unwrap_err()));
+        assert!(refused(sessions.modify(&id, |value| value.push('x')).await.unwrap_err()));
+        assert_eq!(value(&sessions, &id).await, Some(fits));
     }
 
     async fn hostile_text_comes_back_as_it_was(t: TestRedis) {
@@ -105,7 +135,7 @@ on_every_topology! {
         for id in hostile::small_ids() {
             let Ok(text) = String::from_utf8(id) else { continue };
             let id = sessions.create(&text).await.unwrap();
-            assert_eq!(sessions.load(&id).await.unwrap(), Some(text));
+            assert_eq!(value(&sessions, &id).await, Some(text));
         }
     }
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::value;
 use redis_patterns_core::{Clock, Redis, TestClock};
 use redis_patterns_testkit::faults::{Match, Proxy};
 use redis_patterns_testkit::harness::TestRedis;
@@ -34,18 +37,18 @@ on_every_topology! {
         let id = sessions.create(&1).await.unwrap();
         for _ in 0..11 {
             clock.advance(10 * MINUTE);
-            assert_eq!(sessions.load(&id).await.unwrap(), Some(1));
+            assert_eq!(value(&sessions, &id).await, Some(1));
             assert_eq!(sessions.update(&id, &1).await.unwrap(), Update::Updated);
         }
         // Ten minutes are left, so no more than that is given.
         let key = t.keys().await.remove(0);
         assert!(t.ttl_ms(&key).await <= 600_000);
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(1));
+        assert_eq!(value(&sessions, &id).await, Some(1));
         assert!(t.ttl_ms(&key).await <= 600_000);
         clock.advance(10 * MINUTE);
         assert_eq!(sessions.update(&id, &2).await.unwrap(), Update::Gone);
         assert_eq!(sessions.rotate(&id, &2).await.unwrap(), Rotation::Gone);
-        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(value(&sessions, &id).await, None);
         assert_eq!(t.keys().await, Vec::<String>::new(), "a session past its deadline is cleared away");
     }
 
@@ -58,14 +61,14 @@ on_every_topology! {
         }
         assert!(t.ttl_ms(&t.keys().await[0]).await <= 600_000);
         clock.advance(10 * MINUTE);
-        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(value(&sessions, &id).await, None);
     }
 
     async fn a_deadline_shorter_than_the_idle_time_counts_from_the_start(t: TestRedis) {
         let options = Options::new().idle(30 * MINUTE).absolute(MINUTE);
         let sessions = Sessions::<u64>::with_options(t.redis.clone(), options).unwrap();
         let id = sessions.create(&1).await.unwrap();
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(1));
+        assert_eq!(value(&sessions, &id).await, Some(1));
         assert!((1..=60_000).contains(&t.ttl_ms(&t.keys().await[0]).await));
     }
 
@@ -74,12 +77,12 @@ on_every_topology! {
         let planted = sessions.create(&1).await.unwrap();
         let id = rotated(sessions.rotate(&planted, &2).await.unwrap());
         assert_ne!(id, planted);
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(2));
-        assert_eq!(sessions.load(&planted).await.unwrap(), None);
+        assert_eq!(value(&sessions, &id).await, Some(2));
+        assert_eq!(value(&sessions, &planted).await, None);
         assert_eq!(sessions.update(&planted, &3).await.unwrap(), Update::Gone);
         assert_eq!(sessions.rotate(&planted, &3).await.unwrap(), Rotation::Gone);
         assert_eq!(sessions.revoke(&planted).await.unwrap(), Revocation::AlreadyGone);
-        assert_eq!(sessions.load(&id).await.unwrap(), Some(2));
+        assert_eq!(value(&sessions, &id).await, Some(2));
         assert_eq!(t.keys().await.len(), 1);
     }
 
@@ -109,7 +112,7 @@ on_every_topology! {
             let (rotation, revocation) = tokio::join!(sessions.rotate(&id, &1), sessions.revoke(&id));
             match (rotation.unwrap(), revocation.unwrap()) {
                 (Rotation::Rotated(new), Revocation::AlreadyGone) => {
-                    assert_eq!(sessions.load(&new).await.unwrap(), Some(1));
+                    assert_eq!(value(&sessions, &new).await, Some(1));
                     let _ = sessions.revoke(&new).await.unwrap();
                 }
                 (Rotation::Gone, Revocation::Revoked) => {}
@@ -132,7 +135,7 @@ async fn a_rotation_whose_reply_is_lost_is_one_rotation() {
     proxy.lose_replies(2, Match::Command("EVALSHA"));
     let new = rotated(sessions.rotate(&id, &2).await.unwrap());
     assert_eq!(proxy.counts().lost_replies, 2, "the fault did not happen");
-    assert_eq!(sessions.load(&new).await.unwrap(), Some(2));
-    assert_eq!(sessions.load(&id).await.unwrap(), None);
+    assert_eq!(value(&sessions, &new).await, Some(2));
+    assert_eq!(value(&sessions, &id).await, None);
     through.delete_keys().await;
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::value;
 use redis_patterns_testkit::faults::{Match, Proxy};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
@@ -16,8 +19,8 @@ on_every_topology! {
         let id = sessions.create(&1).await.unwrap();
         let loaded = sessions.load(&id).await.unwrap().unwrap();
         assert_eq!(elsewhere.revoke(&id).await.unwrap(), Revocation::Revoked);
-        assert_eq!(sessions.update(&id, &(loaded + 1)).await.unwrap(), Update::Gone);
-        assert_eq!(sessions.load(&id).await.unwrap(), None);
+        assert_eq!(sessions.update(&id, &(loaded.value + 1)).await.unwrap(), Update::Gone);
+        assert_eq!(value(&sessions, &id).await, None);
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
 
@@ -37,11 +40,11 @@ on_every_topology! {
             }).collect();
             tokio::task::yield_now().await;
             assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::Revoked);
-            assert_eq!(sessions.load(&id).await.unwrap(), None);
+            assert_eq!(value(&sessions, &id).await, None);
             for member in crowd {
                 member.await.unwrap();
             }
-            assert_eq!(sessions.load(&id).await.unwrap(), None);
+            assert_eq!(value(&sessions, &id).await, None);
         }
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
@@ -62,8 +65,8 @@ async fn a_lost_reply_costs_a_load_or_a_log_out_nothing() {
     let sessions = Sessions::<u64>::new(through.redis.clone());
     let id = sessions.create(&1).await.unwrap();
     proxy.lose_replies(2, Match::Command("EVALSHA"));
-    assert_eq!(sessions.load(&id).await.unwrap(), Some(1));
-    proxy.lose_replies(1, Match::Command("DEL"));
+    assert_eq!(value(&sessions, &id).await, Some(1));
+    proxy.lose_replies(1, Match::Command("EVALSHA"));
     assert_eq!(sessions.revoke(&id).await.unwrap(), Revocation::AlreadyGone);
     assert_eq!(proxy.counts().lost_replies, 3, "the fault did not happen");
     assert_eq!(beside.keys().await, Vec::<String>::new());
@@ -79,7 +82,7 @@ async fn an_update_is_sent_once() {
     proxy.lose_replies(1, Match::Command("EVALSHA"));
     assert!(sessions.update(&id, &2).await.is_err());
     assert_eq!(proxy.counts().of("EVALSHA") - sent, 1);
-    assert_eq!(Sessions::<u64>::new(beside.redis.clone()).load(&id).await.unwrap(), Some(2));
+    assert_eq!(value(&Sessions::<u64>::new(beside.redis.clone()), &id).await, Some(2));
     beside.delete_keys().await;
 }
 

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tower_layer::Layer;
 
 const MIB: usize = 1 << 20;
@@ -23,7 +24,7 @@ pub enum Keep {
     /// The handler had no effect: nothing is kept and a retry runs.
     Release,
     /// The handler failed half way: a retry is answered as
-    /// [`OnAbandoned`](crate::OnAbandoned) says.
+    /// [`Takeover`](crate::Takeover) says.
     Abandon,
 }
 
@@ -96,6 +97,7 @@ pub(super) struct Settings {
     pub(super) methods: Vec<Method>,
     pub(super) missing_key: MissingKey,
     pub(super) when_down: WhenDown,
+    pub(super) patience: Duration,
     pub(super) largest_request: usize,
     pub(super) largest_response: usize,
     pub(super) headers: Vec<HeaderName>,
@@ -113,6 +115,7 @@ impl IdempotencyLayer {
             methods: vec![Method::POST, Method::PATCH],
             missing_key: MissingKey::Refuse,
             when_down: WhenDown::Refuse,
+            patience: Duration::ZERO,
             largest_request: MIB,
             largest_response: MIB,
             headers: KEPT.to_vec(),
@@ -139,6 +142,14 @@ impl IdempotencyLayer {
     #[must_use]
     pub fn when_down(self, when_down: WhenDown) -> Self {
         self.with(|settings| settings.when_down = when_down)
+    }
+
+    /// How long a request waits for the response of the same request under way, before it is answered
+    /// 409; not at all unless set. It is told by Redis and asks nothing meanwhile
+    /// ([`Idempotency::begin_or_wait`]), but the client's connection stays open.
+    #[must_use]
+    pub fn wait_up_to(self, patience: Duration) -> Self {
+        self.with(|settings| settings.patience = patience)
     }
 
     /// The longest request body in bytes; 1 MiB unless set. It is read whole, since it is part of

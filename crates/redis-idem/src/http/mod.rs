@@ -9,7 +9,7 @@
 //! | a body over the limit | 413 |
 //! | the first of its key | the handler's |
 //! | the same again, done | status, body and safe headers of the first, and `Idempotent-Replayed: true` |
-//! | the same again, under way | 409 and `Retry-After` |
+//! | the same again, under way | 409 and `Retry-After`, at once or after waiting ([`IdempotencyLayer::wait_up_to`]) |
 //! | the same again, in doubt | 409 |
 //! | another request under the same key, done or under way | 422 |
 //! | Redis cannot be asked | 503 and `Retry-After`, or the handler's, unclaimed ([`WhenDown`]) |

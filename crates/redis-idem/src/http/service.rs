@@ -105,7 +105,7 @@ where
     };
     let scope = (settings.scope_of)(&parts);
     let fingerprint = fingerprint(&parts, &body);
-    let begun = settings.requests.begin(&scope, OPERATION, key, fingerprint).await;
+    let begun = settings.requests.begin_or_wait(&scope, OPERATION, key, fingerprint, settings.patience).await;
     let request = Request::from_parts(parts, B::from(body));
     match begun {
         Ok(Begin::Started(claim)) => run(settings, inner, request, claim).await,

@@ -1,11 +1,19 @@
 #!lua flags=allow-oom
--- extend: give the holder a whole lease from now, never a shorter one than it has.
--- KEYS[1] lock      string "token:fence"; absent = free
--- ARGV[1] token     no colon in it
--- ARGV[2] lease_ms  at least 1
--- returns  1 extended | 2 not held by this token
+-- extend: give each holder a whole lease from now, never a shorter one than it has.
+-- KEYS[1..n] locks     strings "token:fence"; absent = free
+-- ARGV[1]    lease_ms  at least 1
+-- ARGV[2..n] tokens    one for each lock; no colon in them
+-- returns  one number for each lock: 1 extended | 2 not held by its token
 -- replay   a second run extends again, by what has passed since
-local lease_ms = tonumber(ARGV[2])
-if string.match(redis.call('GET', KEYS[1]) or '', '^([^:]*):') ~= ARGV[1] then return 2 end
-if redis.call('PTTL', KEYS[1]) < lease_ms then redis.call('PEXPIRE', KEYS[1], lease_ms) end
-return 1
+local lease_ms, codes = tonumber(ARGV[1]), {}
+for i = 1, #KEYS do
+  local owner = string.match(redis.call('GET', KEYS[i]) or '', '^([^:]*):')
+  codes[i] = owner == ARGV[i + 1] and 1 or 2
+end
+for i = 1, #KEYS do
+  -- Written also where nothing changes, so that waiting for replicas has something to wait for.
+  if codes[i] == 1 then
+    redis.call('PEXPIRE', KEYS[i], math.max(redis.call('PTTL', KEYS[i]), lease_ms))
+  end
+end
+return codes

@@ -1,14 +1,14 @@
 //! Commands and scripts: one send each, within one deadline.
 
 use super::Redis;
-use super::route::Lines;
+use super::route::{Lines, Servers};
 use super::wire::{Delivery, Request};
 use crate::args::Args;
 use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::key::Key;
 use crate::reply::{FromReply, Value};
-use crate::script::Script;
+use crate::script::{Script, Tags};
 use crate::telemetry;
 use fred::types::config::Server;
 use std::time::{Duration, Instant};
@@ -32,7 +32,37 @@ impl Redis {
     ///
     /// The script may have run. It is not sent again.
     pub async fn run<R: FromReply>(&self, script: &Script, keys: &[&Key], args: &Args) -> Result<R, Error> {
-        self.deliver(Request::Script { script, keys, args }).await
+        self.deliver(Request::Script { script, keys, args, tags: Tags::One }).await
+    }
+
+    /// As [`Redis::run`], over keys that do not belong together, for a batch: on a single server they
+    /// may have any tags, in a [cluster](Redis::is_cluster) they must share a slot all the same.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`](crate::ErrorKind).
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future does not take back what was sent.
+    ///
+    /// # If the reply is lost
+    ///
+    /// The script may have run. It is not sent again.
+    pub async fn run_batch<R: FromReply>(
+        &self,
+        script: &Script,
+        keys: &[&Key],
+        args: &Args,
+    ) -> Result<R, Error> {
+        let tags = if self.is_cluster() { Tags::One } else { Tags::Any };
+        self.deliver(Request::Script { script, keys, args, tags }).await
+    }
+
+    /// Whether the keys of one script must share a slot.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.shared.servers, Servers::Cluster(_))
     }
 
     /// Sends `NAME keys.. args..` to the node of the keys.

@@ -7,7 +7,7 @@ use crate::args::{Args, millis};
 use crate::error::Error;
 use crate::key::Key;
 use crate::reply::FromReply;
-use crate::script::Script;
+use crate::script::{Script, Tags};
 use fred::clients::Client;
 use fred::interfaces::{ClientInterface, ClientLike};
 use fred::types::config::Server;
@@ -100,7 +100,8 @@ impl Dedicated {
     ///
     /// The script may have run. It is not sent again.
     pub async fn run<R: FromReply>(&self, script: &Script, keys: &[&Key], args: &Args) -> Result<R, Error> {
-        self.deliver(Request::Script { script, keys, args }, self.redis.deadline, false).await
+        self.deliver(Request::Script { script, keys, args, tags: Tags::One }, self.redis.deadline, false)
+            .await
     }
 
     /// Waits until `replicas` replicas have what this connection wrote to the node of `key`, or

@@ -6,7 +6,7 @@ use crate::args::{Arg, Args};
 use crate::error::Error;
 use crate::key::Key;
 use crate::reply::Value;
-use crate::script::{Script, one_slot};
+use crate::script::{Script, Tags, one_slot};
 use fred::clients::Client;
 use fred::error::{Error as FredError, ErrorKind as FredKind};
 use fred::interfaces::ClientLike;
@@ -18,7 +18,7 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub(super) enum Request<'a> {
     /// `EVALSHA`, and `EVAL` on `NOSCRIPT`.
-    Script { script: &'a Script, keys: &'a [&'a Key], args: &'a Args },
+    Script { script: &'a Script, keys: &'a [&'a Key], args: &'a Args, tags: Tags },
     /// `NAME keys.. args..`, sent to the node of the keys.
     Command { name: &'static str, keys: &'a [&'a Key], args: &'a Args },
     /// `NAME args..`, sent to any node.
@@ -36,7 +36,7 @@ impl Request<'_> {
     /// The slot that decides the node, after the checks that need no server.
     pub(super) fn check(&self) -> Result<Option<u16>, Error> {
         match self {
-            Self::Script { script, keys, args } => script.check(keys, args.len()).map(Some),
+            Self::Script { script, keys, args, tags } => script.check(keys, args.len(), *tags).map(Some),
             Self::Command { name, keys, .. } => one_slot(name, keys).map(Some),
             Self::Keyless { .. } => Ok(None),
         }
@@ -71,7 +71,7 @@ pub(super) async fn send_once(
         None => Failure::Error(classify::call(request, how.deadline, error)),
     };
     let reply = match request {
-        Request::Script { script, keys, args } => {
+        Request::Script { script, keys, args, .. } => {
             match send(client, "EVALSHA", script_args(script.sha1_hex(), keys, args), how).await {
                 Err(error) if error.details().starts_with("NOSCRIPT") => {
                     send(client, "EVAL", script_args(script.source(), keys, args), how).await

@@ -1,6 +1,7 @@
 //! What is limited: how much in how long, and by which rule.
 
 mod fixed_window;
+mod leased;
 mod sliding_log;
 mod sliding_window;
 mod token_bucket;
@@ -73,6 +74,7 @@ impl Policy {
     pub(crate) fn refill_time(&self) -> Duration {
         match self {
             Self::TokenBucket(bucket) => bucket.fill_time(),
+            Self::SlidingWindow(window) => window.common.period.saturating_add(window.bucket_width()),
             _ => self.common().period,
         }
     }

@@ -34,7 +34,7 @@ const MOST_BUCKETS: u32 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlidingWindow {
     pub(super) common: Common,
-    buckets: NonZeroU32,
+    pub(super) buckets: NonZeroU32,
 }
 
 impl SlidingWindow {

@@ -58,8 +58,8 @@ pub(crate) async fn create(
 pub(crate) async fn patch(redis: &Redis, key: &Key, ends: &Ends, patch: &Patch) -> Result<bool, Error> {
     let others = if patch.keeps_others { "keep" } else { "drop" };
     let args = Args::new().bytes(&ends.text).millis(ends.ttl).word(others);
-    let changed = i64::try_from(patch.set.len()).unwrap_or(i64::MAX);
-    let args = add(args.int(changed), &patch.set);
+    let last = i64::try_from(4 + 2 * patch.set.len()).unwrap_or(i64::MAX);
+    let args = add(args.int(last), &patch.set);
     let args = patch.removed.iter().fold(args, |args, name| args.bytes(format!("{DATA}{name}")));
     redis.run(&PATCH, &[key], &args).await
 }

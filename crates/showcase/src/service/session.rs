@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
-use redis_session::SessionId;
+use redis_session::{LogIn, Login, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// What a session holds, and what a log-in says: this is a demo, the name is enough.
@@ -29,7 +29,10 @@ pub(super) async fn log_in(State(app): State<App>, body: Bytes) -> Result<impl I
     if user.name.is_empty() || user.name.len() > 64 {
         return Err(Problem::Unreadable("a name has 1 to 64 bytes"));
     }
-    let id = app.sessions.create(&user).await?;
+    // No limit was set, so it is never full.
+    let LogIn::Begun(id) = app.sessions.log_in(Login::of(&user.name), &user).await? else {
+        return Err(Problem::LoggedOut);
+    };
     // A real service says Secure as well; this one speaks plain HTTP on loopback.
     let cookie = format!("id={}; HttpOnly; SameSite=Lax; Path=/", id.expose());
     Ok((StatusCode::OK, [(header::SET_COOKIE, cookie)], axum::Json(user)))
@@ -53,8 +56,8 @@ impl FromRequestParts<App> for LoggedIn {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let id = session_id(&parts.headers).ok_or(Problem::LoggedOut)?;
-        let user = app.sessions.load(&id).await?.ok_or(Problem::LoggedOut)?;
-        Ok(Self { name: user.name })
+        let session = app.sessions.load(&id).await?.ok_or(Problem::LoggedOut)?;
+        Ok(Self { name: session.value.name })
     }
 }
 

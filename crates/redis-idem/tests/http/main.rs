@@ -3,153 +3,23 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod service;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::Path;
-use axum::http::header::{CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
-use axum::routing::any;
-use common::{end_lease, key_of};
-use redis_idem::http::{IdempotencyLayer, Keep, MissingKey, WhenDown};
-use redis_idem::{Attempt, Idempotency, OnAbandoned, Options, Scope};
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderName, Method, Request};
+use common::{end_lease, key_of, until_listening};
+use redis_idem::http::{Keep, MissingKey, WhenDown};
+use redis_idem::{Idempotency, Options, Takeover};
 use redis_patterns_core::Args;
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use service::{Answer, Service, layer, post, runs, until};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
-
-const PROBLEMS: &str = "https://example.com/idempotency";
-
-/// A service that counts its runs, and the gate that `POST /slow` waits at.
-struct Service {
-    app: Router,
-    runs: Arc<AtomicU32>,
-    gate: Arc<Semaphore>,
-    attempts: Arc<std::sync::Mutex<Vec<(u32, String)>>>,
-}
-
-impl Service {
-    fn new(layer: IdempotencyLayer) -> Self {
-        let (runs, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
-        let attempts = Arc::<std::sync::Mutex<Vec<_>>>::default();
-        let (counted, waited, noted) = (runs.clone(), gate.clone(), attempts.clone());
-        let handler = move |path: Path<String>, attempt: Option<axum::Extension<Attempt>>| {
-            let run = counted.fetch_add(1, Ordering::SeqCst) + 1;
-            if let Some(attempt) = attempt {
-                noted.lock().unwrap().push((attempt.number, attempt.request.clone()));
-            }
-            let gate = waited.clone();
-            async move {
-                if path.as_str() == "slow" {
-                    gate.acquire().await.unwrap().forget();
-                }
-                respond(&path, run)
-            }
-        };
-        Self { app: Router::new().route("/{kind}", any(handler)).layer(layer), runs, gate, attempts }
-    }
-
-    fn of(t: &TestRedis) -> Self {
-        Self::new(layer(&Idempotency::new(t.redis.clone())))
-    }
-
-    fn runs(&self) -> u32 {
-        self.runs.load(Ordering::SeqCst)
-    }
-
-    async fn send(&self, request: Request<Body>) -> Answer {
-        Answer::of(self.app.clone().oneshot(request).await.unwrap()).await
-    }
-
-    async fn post(&self, path: &str, key: &str, body: &'static str) -> Answer {
-        self.send(post(path, key, body)).await
-    }
-}
-
-/// What the handler answers on each path.
-fn respond(kind: &str, run: u32) -> Response<Body> {
-    let response = Response::builder().header(SET_COOKIE, "id=secret").header("x-run", run.to_string());
-    match kind {
-        "created" => response.status(201).header(LOCATION, "/thing/1").header(CONTENT_TYPE, "text/plain"),
-        "invalid" => response.status(400),
-        "busy" => response.status(429),
-        "broken" => response.status(500),
-        _ => response,
-    }
-    .body(match kind {
-        "large" => Body::from(vec![b'x'; 2_000]),
-        "stream" => Body::new(http_body_util::StreamBody::new(Once(Some(format!("run {run}"))))),
-        _ => Body::from(format!("run {run}")),
-    })
-    .unwrap()
-}
-
-/// A body of one frame whose length nobody knows before.
-struct Once(Option<String>);
-
-impl futures_core::Stream for Once {
-    type Item = Result<http_body::Frame<axum::body::Bytes>, std::convert::Infallible>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text.into()))))
-    }
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    async fn of(response: Response<Body>) -> Self {
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Self { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
-    }
-
-    fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
-        self.headers.get(name.into()).map(|value| value.to_str().unwrap())
-    }
-
-    fn is_replay(&self) -> bool {
-        self.header(HeaderName::from_static("idempotent-replayed")) == Some("true")
-    }
-
-    /// It is a problem of the layer's own, in the form that RFC 9457 gives.
-    fn is_problem(&self, status: u16, fragment: &str) -> bool {
-        self.status == status
-            && self.header(CONTENT_TYPE) == Some("application/problem+json")
-            && self.header(LINK)
-                == Some("<https://example.com/idempotency>; rel=\"describedby\"; type=\"text/html\"")
-            && self.body.starts_with(&format!("{{\"type\":\"{PROBLEMS}#{fragment}\",\"title\":\""))
-            && self.body.ends_with(&format!("\",\"status\":{status}}}"))
-    }
-}
-
-fn layer(requests: &Idempotency) -> IdempotencyLayer {
-    let scope = |request: &http::request::Parts| {
-        request.headers.get("x-user").map_or(Scope::tenant("acme"), Scope::principal)
-    };
-    IdempotencyLayer::new(requests.clone(), scope).problems_at(PROBLEMS).unwrap()
-}
-
-fn post(path: &str, key: &str, body: &'static str) -> Request<Body> {
-    Request::post(path).header("idempotency-key", key).body(Body::from(body)).unwrap()
-}
-
-fn runs(answer: &Answer, number: u32) {
-    assert_eq!((answer.status.is_success(), answer.body.as_str()), (true, &*format!("run {number}")));
-}
 
 on_every_topology! {
     async fn the_first_runs_and_the_same_again_is_replayed(t: TestRedis) {
@@ -201,6 +71,22 @@ on_every_topology! {
         service.gate.add_permits(1);
         runs(&Answer::of(running.await.unwrap().unwrap()).await, 1);
         runs(&service.post("/slow", "k", "10").await, 1);
+        assert_eq!(service.runs(), 1);
+    }
+
+    async fn the_same_may_wait_for_the_first_instead(t: TestRedis) {
+        let patient = layer(&Idempotency::new(t.redis.clone())).wait_up_to(Duration::from_secs(20));
+        let service = Service::new(patient);
+        let first = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        until(|| service.runs() == 1).await;
+        let waiting = tokio::spawn(service.app.clone().oneshot(post("/slow", "k", "10")));
+        let request = service.attempts.lock().unwrap()[0].1.clone();
+        until_listening(&t, &request, 1).await;
+        service.gate.add_permits(1);
+        runs(&Answer::of(first.await.unwrap().unwrap()).await, 1);
+        let waited = Answer::of(waiting.await.unwrap().unwrap()).await;
+        assert!(waited.is_replay());
+        runs(&waited, 1);
         assert_eq!(service.runs(), 1);
     }
 
@@ -269,7 +155,7 @@ on_every_topology! {
     }
 
     async fn a_failure_half_way_is_in_doubt_if_told_so(t: TestRedis) {
-        let options = Options::new().on_abandoned(OnAbandoned::InDoubt);
+        let options = Options::new().takeover(Takeover::InDoubt);
         let service = Service::new(layer(&Idempotency::with_options(t.redis.clone(), options).unwrap()));
         assert_eq!(service.post("/broken", "k", "").await.status, 500);
         let second = service.post("/broken", "k", "").await;
@@ -342,7 +228,7 @@ on_every_topology! {
         let key = key_of(&t.redis, &request);
         let stored: bytes::Bytes = t.redis.command("GET", &[&key], &Args::new()).await.unwrap();
         let mut broken = stored.to_vec();
-        broken[72] = 9;
+        broken[75] = 9;
         let args = Args::new().bytes(&broken).word("PX").int(60_000);
         t.redis.command::<()>("SET", &[&key], &args).await.unwrap();
         assert!(service.post("/x", "k", "10").await.is_problem(500, "internal"));
@@ -381,13 +267,4 @@ async fn settings_that_make_no_sense_are_refused() {
     for base in ["", "a b", "https://e.com/\"", "https://e.com/#f", "https://e.com/>"] {
         assert!(fresh().problems_at(base).is_err(), "{base}");
     }
-}
-
-async fn until(holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the condition never held");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// its holder.
 #[derive(Clone, Default)]
 #[non_exhaustive]
-pub enum OnAbandoned {
+pub enum Takeover {
     /// Run it again: for work that may be done twice, or that goes by
     /// [`Claim::attempt`](crate::Claim::attempt) and passes
     /// [`Claim::request`](crate::Claim::request) on.
@@ -22,7 +22,7 @@ pub enum OnAbandoned {
     Ask(Arc<dyn Judge>),
 }
 
-impl fmt::Debug for OnAbandoned {
+impl fmt::Debug for Takeover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rerun => "Rerun",
