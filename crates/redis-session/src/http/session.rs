@@ -17,7 +17,6 @@ use tokio::sync::Mutex;
 /// ```no_run
 /// # #[cfg(feature = "axum")]
 /// # mod example {
-/// use axum::Form;
 /// use axum::http::StatusCode;
 /// use redis_session::http::Session;
 /// use redis_session::{LogIn, Login};
