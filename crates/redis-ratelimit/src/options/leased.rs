@@ -1,6 +1,6 @@
 //! Policies whose units are spent a while after they were charged.
 
-use super::{Common, Policy, SlidingLog, SlidingWindow, TokenBucket};
+use super::{ApproximateWindow, Common, Policy, SlidingLog, SlidingWindow, TokenBucket};
 use crate::error::Error;
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ impl Policy {
             Self::SlidingLog(log) => Self::SlidingLog(SlidingLog(longer(&log.0)?)),
             Self::SlidingWindow(window) => {
                 Self::SlidingWindow(SlidingWindow { common: longer(&window.common)?, ..window.clone() })
+            }
+            Self::ApproximateWindow(window) => {
+                let Common { name, limit, period } = longer(&window.0)?;
+                Self::ApproximateWindow(ApproximateWindow::new(&name, limit, period)?)
             }
             Self::TokenBucket(bucket) => Self::TokenBucket(smaller(bucket, hold)?),
         })
