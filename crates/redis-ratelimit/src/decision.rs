@@ -130,8 +130,8 @@ impl Decision {
         &self.policies
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        self.policies[0].mark
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        self.policies.iter().map(|state| state.mark).collect()
     }
 
     /// The policies that had too little left.
@@ -143,15 +143,19 @@ impl Decision {
 impl Decision {
     /// The same denial when `passed` of its time is over, made here; `None` if no wait is left.
     pub(crate) fn still_denied_after(&self, passed: Duration) -> Option<Self> {
-        if self.retry_after()? <= passed {
-            return None;
-        }
+        (self.retry_after()? > passed).then(|| self.part(0, 0, Source::LocalDenial, passed))
+    }
+
+    /// What `source` answers on the ground of this decision when `passed` of its time is over, and
+    /// `back` of what it charged is not spent.
+    pub(crate) fn part(&self, charged: u64, back: u64, source: Source, passed: Duration) -> Self {
         let mut policies = self.policies.clone();
         for state in &mut policies {
+            state.remaining = state.remaining.saturating_add(back);
             state.retry_after = state.retry_after.saturating_sub(passed);
             state.reset_after = state.reset_after.saturating_sub(passed);
         }
-        Some(Self::new(Source::LocalDenial, 0, policies))
+        Self::new(source, charged, policies)
     }
 }
 

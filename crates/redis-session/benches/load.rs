@@ -7,14 +7,14 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use peer_core::SessionStore as _;
-use peer_core::session::{Id, Record};
 use redis_patterns_core::{Args, Redis, Tag};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_session::{LogIn, Login, SessionId, Sessions};
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
+use tower_sessions_core_014::SessionStore as _;
+use tower_sessions_core_014::session::{Id, Record};
 use tower_sessions_redis_store::RedisStore;
 
 const TASKS: [u64; 2] = [1, 64];

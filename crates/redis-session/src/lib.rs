@@ -6,6 +6,8 @@ mod binding;
 mod code_options;
 mod codes;
 mod error;
+#[cfg(feature = "tower")]
+pub mod http;
 mod id;
 mod issue;
 mod keys;
@@ -20,6 +22,8 @@ pub mod sql;
 mod stored;
 mod telemetry;
 mod tokens;
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+pub mod tower_sessions;
 mod value;
 mod version;
 

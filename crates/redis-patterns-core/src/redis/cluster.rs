@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 /// How long one node may take to tell the slot map before the next is asked.
 const ASK_MAP_DEADLINE: Duration = Duration::from_millis(500);
@@ -35,6 +35,7 @@ pub(super) struct Cluster {
     nodes: Mutex<HashMap<Server, Arc<Node>>>,
     /// When the map was last read; the lock is held while it is read, so that one reads for all.
     last_read: tokio::sync::Mutex<Option<Instant>>,
+    changes: watch::Sender<()>,
 }
 
 /// The connections to one node, made at the first use.
@@ -42,6 +43,14 @@ pub(super) struct Cluster {
 struct Node {
     clients: OnceCell<Vec<Client>>,
     next: AtomicUsize,
+}
+
+impl Node {
+    /// One of the connected clients, each in its turn.
+    fn pick(&self, clients: &[Client]) -> Client {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        clients[next % clients.len()].clone()
+    }
 }
 
 impl Cluster {
@@ -55,6 +64,7 @@ impl Cluster {
             map: RwLock::default(),
             nodes: Mutex::default(),
             last_read: tokio::sync::Mutex::default(),
+            changes: watch::Sender::default(),
         }
     }
 
@@ -79,12 +89,20 @@ impl Cluster {
         })
     }
 
-    fn known_server_of(&self, slot: Option<u16>) -> Option<Server> {
+    /// The same, as far as it is known without asking.
+    pub(super) fn known_server_of(&self, slot: Option<u16>) -> Option<Server> {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         match slot {
             Some(slot) => map.owner(slot).cloned(),
             None => fastrand::choice(map.primaries()),
         }
+    }
+
+    /// A client of `server` that all tasks share, if one was connected before.
+    pub(super) fn open_client(&self, server: &Server) -> Option<Client> {
+        let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = nodes.get(server)?;
+        node.clients.get().map(|clients| node.pick(clients))
     }
 
     /// A connected client of `server` that all tasks share.
@@ -94,8 +112,7 @@ impl Cluster {
             nodes.entry(server.clone()).or_default().clone()
         };
         let clients = node.clients.get_or_try_init(|| self.connect(server)).await?;
-        let next = node.next.fetch_add(1, Ordering::Relaxed);
-        Ok(clients[next % clients.len()].clone())
+        Ok(node.pick(clients))
     }
 
     async fn connect(&self, server: &Server) -> Result<Vec<Client>, Error> {
@@ -113,10 +130,16 @@ impl Cluster {
         Ok(client)
     }
 
+    /// Told each time the slot map may be another.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     /// Believes a `MOVED` and reads the whole map behind it.
     pub(super) fn learn(self: &Arc<Self>, slot: Option<u16>, server: Server) {
         if let Some(slot) = slot {
             self.map.write().unwrap_or_else(PoisonError::into_inner).learn(slot, server);
+            self.changes.send_replace(());
         }
         self.read_map_soon();
     }
@@ -163,13 +186,15 @@ impl Cluster {
             tokio::time::timeout(self.settings.connect_deadline(), client).await.map_err(|_| late())??;
         let args = Args::new().word("SLOTS");
         let request = Request::Keyless { name: "CLUSTER", args: &args };
-        let how = Delivery { deadline: ASK_MAP_DEADLINE, blocking: false, asking: false };
-        let reply = wire::send_once(&client, server, request, how).await.map_err(Failure::into_error)?;
+        let reply = wire::send_once(&client, server, request, Delivery::within(ASK_MAP_DEADLINE))
+            .await
+            .map_err(Failure::into_error)?;
         let map = SlotMap::parse(&reply, server).ok_or_else(|| {
             Error::reply("CLUSTER SLOTS", "the answer names no slots, or has a shape not known here")
         })?;
         self.forget_nodes_outside(&map);
         *self.map.write().unwrap_or_else(PoisonError::into_inner) = map;
+        self.changes.send_replace(());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod denials;
+mod leases;
 mod share;
 
 use crate::decision::{Decision, Degraded, PolicyState, Source};
@@ -11,6 +12,7 @@ use crate::scripts::Ask;
 use crate::telemetry;
 use breaker::Breaker;
 use denials::Denials;
+use leases::Leases;
 use redis_patterns_core::{BootInstant, Executed};
 use share::{Share, take_of_all};
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
@@ -72,6 +74,7 @@ pub struct Gate {
     when_down: WhenDown,
     breaker: Arc<Breaker>,
     denials: Option<Arc<Denials>>,
+    leases: Option<Arc<Leases>>,
     /// Made at the first outage.
     shares: Arc<OnceLock<Vec<Share>>>,
 }
@@ -82,7 +85,7 @@ impl Gate {
     pub fn new(limiter: RateLimiter, when_down: WhenDown) -> Self {
         let breaker = Arc::new(Breaker::new(FAILURES, REST));
         let limiter = limiter.with_deadline(DEADLINE);
-        Self { limiter, when_down, breaker, denials: None, shares: Arc::default() }
+        Self { limiter, when_down, breaker, denials: None, leases: None, shares: Arc::default() }
     }
 
     /// The same gate with another deadline: what a check takes at most.
@@ -104,14 +107,45 @@ impl Gate {
     /// denied here until its `retry_after` is over, if it asks for as much or more. Off unless set.
     ///
     /// Nothing more is admitted by it, and nothing less, unless units come back early: by a
-    /// [`refund`](RateLimiter::refund) or [`reset`](RateLimiter::reset) that another process or handle
-    /// made, a subject may be denied until the end of the wait that it was told.
+    /// [`refund`](RateLimiter::refund), a [`reset`](RateLimiter::reset) or a [lease](Gate::lease) that
+    /// another process or handle gives back, a subject may be denied until the end of the wait that it
+    /// was told.
     ///
     /// An entry takes about 300 bytes and the subject; subjects above 256 bytes are not kept.
     #[must_use]
     pub fn cache_denials(mut self, subjects: NonZeroUsize) -> Self {
         self.denials = Some(Arc::new(Denials::new(subjects)));
         self
+    }
+
+    /// The same gate, which takes units from Redis in chunks of `chunk` and spends them here, each chunk
+    /// for at most `hold`: for subjects so hot that Redis or the way to it is what slows them. Off
+    /// unless set.
+    ///
+    /// Units are charged before they are spent, so the sum over all processes never exceeds what the
+    /// policies admit. To keep that exact for units that are spent late, Redis counts them for longer:
+    /// the window of a [`SlidingLog`](crate::SlidingLog) or [`SlidingWindow`](crate::SlidingWindow) is
+    /// longer by `hold`, the burst of a [`TokenBucket`](crate::TokenBucket) smaller by what refills in
+    /// `hold`, and units of a [`FixedWindow`](crate::FixedWindow) are spent before its end. So a longer
+    /// `hold` admits less.
+    ///
+    /// What is not spent goes back soon after `hold` is over, or when the last clone of the gate is dropped;
+    /// until then other processes may be denied what lies here. A subject that is blocked or reset
+    /// spends what it has here for up to `hold`.
+    ///
+    /// # The same everywhere
+    ///
+    /// Every handle on a limit must lease it with the same `hold`: one that does not counts units for a
+    /// shorter time than the others need.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Policy`] for a `hold` below a millisecond, and for one in which a whole burst refills.
+    pub fn lease(mut self, chunk: NonZeroU64, hold: Duration) -> Result<Self, Error> {
+        let leases = Leases::new(&self.limiter, chunk, hold)?;
+        self.limiter = leases.limiter().clone();
+        self.leases = Some(Arc::new(leases));
+        Ok(self)
     }
 
     /// Charges one request of `subject` and says whether it may go on. At most one round trip.
@@ -191,8 +225,7 @@ impl Gate {
     }
 
     async fn decide(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
-        let denial = self.denials.as_ref().and_then(|denials| denials.of(subject, ask.least));
-        if let Some(decision) = denial {
+        if let Some(decision) = self.decide_here(subject, ask.least) {
             telemetry::decided(&decision);
             return Ok(decision);
         }
@@ -200,25 +233,37 @@ impl Gate {
             return Ok(self.fall_back(subject, ask, Degraded::CircuitOpen));
         }
         let asked = BootInstant::now();
-        match self.limiter.ask(subject, ask).await {
+        let answer = match &self.leases {
+            Some(leases) => leases.refill(&self.limiter, subject, ask.least).await,
+            None => self.limiter.ask(subject, ask).await.map(Some),
+        };
+        let decision = match answer {
             Err(Error::Redis(error)) if error.is_outage() => {
                 self.breaker.failed();
                 let reason = match error.executed() {
                     Executed::Maybe => Degraded::NoAnswer,
                     Executed::No => Degraded::Unreachable,
                 };
-                Ok(self.fall_back(subject, ask, reason))
+                return Ok(self.fall_back(subject, ask, reason));
             }
-            answer => {
-                self.breaker.answered();
-                if let (Some(denials), Ok(decision)) = (&self.denials, &answer)
-                    && !decision.is_allowed()
-                {
-                    denials.keep(subject, ask.least, asked, decision);
-                }
-                answer
-            }
+            // Somebody else asked for this subject, and got no answer.
+            Ok(None) => return Ok(self.fall_back(subject, ask, Degraded::Unreachable)),
+            Ok(Some(decision)) => Ok(decision),
+            Err(mistake) => Err(mistake),
+        };
+        self.breaker.answered();
+        if let (Some(denials), Ok(decision)) = (&self.denials, &decision)
+            && !decision.is_allowed()
+            && decision.source == Source::Redis
+        {
+            denials.keep(subject, ask.least, asked, decision);
         }
+        decision
+    }
+
+    fn decide_here(&self, subject: &[u8], cost: NonZeroU64) -> Option<Decision> {
+        let lease = self.leases.as_ref().and_then(|leases| leases.spend(subject, cost));
+        lease.or_else(|| self.denials.as_ref()?.of(subject, cost))
     }
 
     fn fall_back(&self, subject: &[u8], ask: Ask, reason: Degraded) -> Decision {
