@@ -131,10 +131,16 @@ impl Count {
 }
 
 /// A [`Script`] from a `.lua` file beside the caller: `script!("lock/release", "scripts/release.lua")`.
+///
+/// What two scripts need stands once, in parts: `script!("a/b", "b.lua", parts: "c.lua", "d.lua")`
+/// is the text of `b.lua`, then its parts, then `return main()`.
 #[macro_export]
 macro_rules! script {
     ($name:literal, $path:literal) => {
         $crate::Script::new($name, include_str!($path))
+    };
+    ($name:literal, $path:literal, parts: $($part:literal),+ $(,)?) => {
+        $crate::Script::new($name, concat!(include_str!($path), $(include_str!($part),)+ "return main()\n"))
     };
 }
 

@@ -130,8 +130,8 @@ impl Decision {
         &self.policies
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        self.policies[0].mark
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        self.policies.iter().map(|state| state.mark).collect()
     }
 
     /// The policies that had too little left.

@@ -1,16 +1,30 @@
 //! Every key of this crate.
 
-use crate::options::Policy;
+use crate::options::Kind;
 use redis_patterns_core::{Key, Namespace, Tag};
 
-/// `ns:rl:{subject}:name`, or `ns:rl-bucket:..` and so on by the kind of policy, since each stores
-/// another type: what one limit holds against a subject. All limits of a subject share a slot.
-pub(crate) fn limit(namespace: &Namespace, subject: &[u8], policy: &Policy) -> Key {
-    let pattern = match policy {
-        Policy::FixedWindow(_) => "rl",
-        Policy::TokenBucket(_) => "rl-bucket",
-        Policy::SlidingLog(_) => "rl-log",
-        Policy::SlidingWindow(_) => "rl-window",
+/// What one limit holds against a subject. All keys of a subject share a slot.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitKeys {
+    /// `ns:rl:{subject}:name`, or `ns:rl-bucket:..` and so on by the kind, since each stores another
+    /// type.
+    pub(crate) state: Key,
+    /// `ns:rl-block:{subject}:name`: there while the subject is blocked.
+    pub(crate) block: Key,
+    /// `ns:rl-holds:{subject}:name`: reservations that are not settled yet.
+    pub(crate) holds: Key,
+}
+
+pub(crate) fn limit(namespace: &Namespace, subject: &Tag, kind: Kind, name: &str) -> LimitKeys {
+    let pattern = match kind {
+        Kind::FixedWindow => "rl",
+        Kind::CalendarWindow => "rl-calendar",
+        Kind::TokenBucket => "rl-bucket",
+        Kind::SlidingLog => "rl-log",
+        Kind::SlidingWindow => "rl-window",
+        Kind::ApproximateWindow => "rl-approximate",
+        Kind::Slots => "rl-slots",
     };
-    namespace.part(pattern, &Tag::of(subject), policy.name())
+    let of = |pattern| namespace.part(pattern, subject, name);
+    LimitKeys { state: of(pattern), block: of("rl-block"), holds: of("rl-holds") }
 }

@@ -1,18 +1,42 @@
 //! The handle that a service holds.
 
-use crate::decision::{Decision, PolicyState, Source};
+use crate::decision::Decision;
 use crate::error::Error;
-use crate::keys;
 use crate::options::Policy;
-use crate::scripts::{self, Ask};
-use crate::telemetry;
-use redis_patterns_core::{Key, Redis};
+use crate::rules::Rules;
+use crate::scripts::{self, Ask, Limit, Makes};
+use redis_patterns_core::Redis;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A limit on how often each subject may do something; cheap to clone.
 ///
 /// A subject is a user, an address, a tenant: any bytes.
+///
+/// It may have several policies ([`RateLimiter::and`]): a request is then charged to all of them or
+/// to none, in one step, and the [`Decision`] names every one that had too little left.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use redis_ratelimit::{Calendar, FixedWindow, RateLimiter, Redis, SlidingWindow, TokenBucket};
+/// use std::num::NonZeroU64;
+/// use std::time::Duration;
+///
+/// let many = |count| NonZeroU64::new(count).unwrap();
+/// let redis = Redis::connect("redis://127.0.0.1:6379").await?;
+/// let pace = TokenBucket::new("pace", many(10), Duration::from_secs(1))?.burst(many(20))?;
+/// let limiter = RateLimiter::new(redis, pace)
+///     .and(SlidingWindow::new("hourly", many(1_000), Duration::from_secs(3_600))?)?
+///     .and(FixedWindow::calendar("quota", many(5_000), Calendar::Day)?)?;
+///
+/// let decision = limiter.check("tenant-7").await?;
+/// for state in decision.violated() {
+///     println!("{} is used up for {:?}", state.policy, state.retry_after);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # One name, one limit
 ///
@@ -22,14 +46,28 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
     redis: Redis,
-    policy: Policy,
+    policies: Arc<[Policy]>,
+    rules: Rules,
 }
 
 impl RateLimiter {
     /// A limiter that counts on `redis`, by any of the policies.
     #[must_use]
     pub fn new(redis: Redis, policy: impl Into<Policy>) -> Self {
-        Self { redis, policy: policy.into() }
+        let policy = policy.into();
+        Self { redis, rules: Rules::one(policy.rule()), policies: Arc::new([policy]) }
+    }
+
+    /// The same limiter with one more policy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Policy`] if it has a policy of this name: each is told from the others by its name.
+    pub fn and(self, policy: impl Into<Policy>) -> Result<Self, Error> {
+        let policy = policy.into();
+        let rules = self.rules.and(policy.rule())?;
+        let policies = self.policies.iter().cloned().chain([policy]).collect();
+        Ok(Self { redis: self.redis, policies, rules })
     }
 
     /// Charges one request of `subject` and says whether it may go on. One round trip; a denial
@@ -143,11 +181,52 @@ impl RateLimiter {
             return Ok(0);
         }
         decision.charged -= units;
-        let key = self.key(subject.as_ref());
-        scripts::refund(&self.redis, &key, decision.mark(), units, &self.policy).await
+        let (limits, marks) = (self.limits(subject.as_ref()), decision.marks());
+        let back =
+            scripts::refund(&self.redis, &limits[..marks.len().min(limits.len())], &marks, units).await?;
+        Ok(back.into_iter().min().unwrap_or_default())
     }
 
-    /// Forgets what this limit holds against `subject`, and says whether there was anything. One
+    /// Charges up to `units` for what `subject` did, such as a wrong password, though it asks for
+    /// nothing: all of them, or what is left. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateLimiter::check`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a dropped call may still charge.
+    ///
+    /// # If the reply is lost
+    ///
+    /// Up to `units` may have been charged.
+    pub async fn penalize(&self, subject: impl AsRef<[u8]>, units: NonZeroU64) -> Result<Decision, Error> {
+        self.at_most(subject, units).await
+    }
+
+    /// Denies `subject` everything for `span` from now, and says until when it is denied: longer if it
+    /// was denied for longer before. One round trip.
+    ///
+    /// Nothing is charged or forgotten; [`RateLimiter::reset`] ends the block too. Up to a
+    /// millisecond, rounded up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if Redis could not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a dropped call may still block.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It may be blocked. Blocking again does no harm.
+    pub async fn block_for(&self, subject: impl AsRef<[u8]>, span: Duration) -> Result<Duration, Error> {
+        Ok(scripts::block(&self.redis, &self.limits(subject.as_ref()), span).await?)
+    }
+
+    /// Forgets what this limit holds against `subject`, a block and reservations too, and says whether there was anything. One
     /// round trip.
     ///
     /// # Errors
@@ -162,66 +241,49 @@ impl RateLimiter {
     ///
     /// It may have happened. Resetting again also forgets what was charged in between.
     pub async fn reset(&self, subject: impl AsRef<[u8]>) -> Result<bool, Error> {
-        scripts::forget(&self.redis, &self.key(subject.as_ref())).await
+        Ok(scripts::forget(&self.redis, &self.limits(subject.as_ref())).await?)
     }
 
-    /// The policy.
+    /// The policies, in the order they were given.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    pub(crate) fn redis(&self) -> &Redis {
-        &self.redis
-    }
-
-    pub(crate) fn policies(&self) -> &[Policy] {
-        std::slice::from_ref(&self.policy)
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
     }
 
     /// The same limits for units that are spent up to `hold` after they were charged.
     pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
-        Ok(Self::new(self.redis.clone(), self.policy.spent_within(hold)?))
+        let [first, others @ ..] = &*self.policies else { return Ok(self.clone()) };
+        let first = Self::new(self.redis.clone(), first.spent_within(hold)?);
+        others.iter().try_fold(first, |limiter, policy| limiter.and(policy.spent_within(hold)?))
     }
 
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
         Self { redis: self.redis.with_deadline(deadline), ..self.clone() }
     }
 
-    /// All units of `cost` or none, if they can ever be had.
-    pub(crate) fn whole(&self, cost: NonZeroU64) -> Result<Ask, Error> {
-        let limit = self.policy.largest_cost();
-        if cost > limit {
-            return Err(Error::CostExceedsLimit { cost: cost.get(), limit: limit.get() });
-        }
-        Ok(Ask { least: cost, most: cost.get() })
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.redis
     }
 
-    fn key(&self, subject: &[u8]) -> Key {
-        keys::limit(self.redis.namespace(), subject, &self.policy)
+    /// All units of `cost` or none, if they can ever be had.
+    pub(crate) fn whole(&self, cost: NonZeroU64) -> Result<Ask, Error> {
+        self.rules.whole(cost)
+    }
+
+    pub(crate) fn limits(&self, subject: &[u8]) -> Vec<Limit> {
+        self.rules.of(self.redis.namespace(), subject)
     }
 
     pub(crate) async fn ask(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
-        telemetry::asked(self.ask_redis(subject, ask)).await
+        self.decide(&self.limits(subject), ask, Makes::Nothing).await
     }
 
-    async fn ask_redis(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
-        let (redis, key) = (&self.redis, &self.key(subject));
-        let answer = match &self.policy {
-            Policy::FixedWindow(policy) => scripts::fixed_window(redis, key, ask, policy).await,
-            Policy::TokenBucket(policy) => scripts::token_bucket(redis, key, ask, policy).await,
-            Policy::SlidingLog(policy) => scripts::sliding_log(redis, key, ask, policy).await,
-            Policy::SlidingWindow(policy) => scripts::sliding_window(redis, key, ask, policy).await,
-        };
-        let answer = answer?;
-        let state = PolicyState {
-            policy: self.policy.shared_name(),
-            limit: self.policy.largest_cost().get(),
-            remaining: answer.left,
-            retry_after: answer.wait,
-            reset_after: answer.reset_after,
-            mark: answer.mark,
-        };
-        Ok(Decision::new(Source::Redis, answer.taken, vec![state]))
+    pub(crate) async fn decide(
+        &self,
+        limits: &[Limit],
+        ask: Ask,
+        makes: Makes<'_>,
+    ) -> Result<Decision, Error> {
+        self.rules.check(&self.redis, limits, ask, makes).await
     }
 }

@@ -1,22 +1,51 @@
 //! One typed function per script; nothing else knows their wire shapes.
 
-use crate::error::Error;
-use crate::options::{FixedWindow, Policy, SlidingLog, SlidingWindow, TokenBucket};
-use redis_patterns_core::{Args, Key, Redis, Script, millis, script};
+use crate::keys::LimitKeys;
+use crate::options::{Kind, Rule, int};
+use redis_patterns_core::{Args, Error, Key, Redis, Script, Token, millis, script};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-static FIXED_WINDOW: Script = script!("ratelimit/fixed_window", "scripts/fixed_window.lua");
-static TOKEN_BUCKET: Script = script!("ratelimit/token_bucket", "scripts/token_bucket.lua");
-static SLIDING_LOG: Script = script!("ratelimit/sliding_log", "scripts/sliding_log.lua");
-static SLIDING_WINDOW: Script = script!("ratelimit/sliding_window", "scripts/sliding_window.lua");
-static FIXED_WINDOW_REFUND: Script =
-    script!("ratelimit/fixed_window_refund", "scripts/fixed_window_refund.lua");
-static TOKEN_BUCKET_REFUND: Script =
-    script!("ratelimit/token_bucket_refund", "scripts/token_bucket_refund.lua");
-static SLIDING_LOG_REFUND: Script = script!("ratelimit/sliding_log_refund", "scripts/sliding_log_refund.lua");
-static SLIDING_WINDOW_REFUND: Script =
-    script!("ratelimit/sliding_window_refund", "scripts/sliding_window_refund.lua");
+/// The two scripts that know kinds.
+struct Scripts {
+    check: Script,
+    refund: Script,
+}
+
+macro_rules! with_parts {
+    ($($part:literal),+) => {
+        Scripts {
+            check: script!("ratelimit/check", "scripts/check.lua", parts: $($part),+),
+            refund: script!("ratelimit/refund", "scripts/refund.lua", parts: $($part),+),
+        }
+    };
+}
+
+// A part costs time in every run, so a limiter of one policy sends only the part of its kind.
+static FIXED_WINDOW: Scripts = with_parts!("scripts/fixed_window.lua");
+static TOKEN_BUCKET: Scripts = with_parts!("scripts/token_bucket.lua");
+static SLIDING_LOG: Scripts = with_parts!("scripts/sliding_log.lua");
+static SLIDING_WINDOW: Scripts = with_parts!("scripts/buckets.lua", "scripts/sliding_window.lua");
+static APPROXIMATE_WINDOW: Scripts = with_parts!("scripts/buckets.lua", "scripts/approximate_window.lua");
+static SLOTS: Scripts = with_parts!("scripts/slots.lua");
+static MIXED: Scripts = with_parts!(
+    "scripts/fixed_window.lua",
+    "scripts/token_bucket.lua",
+    "scripts/sliding_log.lua",
+    "scripts/buckets.lua",
+    "scripts/sliding_window.lua",
+    "scripts/approximate_window.lua",
+    "scripts/slots.lua"
+);
+static BLOCK: Script = script!("ratelimit/block", "scripts/block.lua");
+static EXTEND: Script = script!("ratelimit/extend", "scripts/extend.lua");
+
+/// One limit of one subject.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) rule: Rule,
+    pub(crate) keys: LimitKeys,
+}
 
 /// How much is asked for: nothing below `least`, up to `most`; a `most` of 0 only looks.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +54,19 @@ pub(crate) struct Ask {
     pub(crate) most: u64,
 }
 
-/// What every script answers.
+/// What a take makes besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Makes<'a> {
+    Nothing,
+    /// A slot of this holder.
+    Slot(&'a Token),
+    /// A reservation that has to be settled within this time.
+    Reservation(&'a Token, Duration),
+}
+
+/// What one limit answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
-    pub(crate) taken: u64,
     pub(crate) left: u64,
     /// Until `least` are left; zero if they are.
     pub(crate) wait: Duration,
@@ -46,104 +84,128 @@ impl Mark {
     pub(crate) const NONE: Self = Self(0);
 }
 
-type Reply = (u64, u64, u64, u64, u64);
-
-impl Answer {
-    fn new((taken, left, wait, reset, mark): Reply, time: fn(u64) -> Duration) -> Self {
-        Self { taken, left, wait: time(wait), reset_after: time(reset), mark: Mark(mark) }
+/// Takes of every limit, or of none: how many units, and what each limit says.
+pub(crate) async fn check(
+    redis: &Redis,
+    limits: &[Limit],
+    ask: Ask,
+    makes: Makes<'_>,
+) -> Result<(u64, Vec<Answer>), Error> {
+    let (id, hold) = match makes {
+        Makes::Nothing => ("", 0),
+        Makes::Slot(id) => (id.as_str(), 0),
+        Makes::Reservation(id, hold) => (id.as_str(), micros(hold)),
+    };
+    let args = now(redis).int(int(ask.least.get())).int(int(ask.most)).bytes(id).int(hold);
+    let args = limits.iter().fold(args, |args, limit| with_rule(args, &limit.rule));
+    let reply: Vec<u64> = redis.run(&scripts_of(limits).check, &keys_of(limits), &args).await?;
+    let answers = reply.get(1..).unwrap_or_default().chunks_exact(4).map(Answer::new).collect::<Vec<_>>();
+    match reply.first() {
+        Some(taken) if answers.len() == limits.len() => Ok((*taken, answers)),
+        _ => Err(Error::reply("ratelimit/check", "the reply has another length than expected")),
     }
 }
 
-impl Ask {
-    fn to(self, args: Args) -> Args {
-        args.int(int(self.least.get())).int(int(self.most))
-    }
-}
-
-pub(crate) async fn fixed_window(
-    redis: &Redis,
-    window: &Key,
-    ask: Ask,
-    policy: &FixedWindow,
-) -> Result<Answer, Error> {
-    let args = ask.to(Args::new()).int(int(policy.limit().get())).int(millis(policy.period()));
-    let reply = redis.run(&FIXED_WINDOW, &[window], &args).await?;
-    Ok(Answer::new(reply, Duration::from_millis))
-}
-
-pub(crate) async fn token_bucket(
-    redis: &Redis,
-    bucket: &Key,
-    ask: Ask,
-    policy: &TokenBucket,
-) -> Result<Answer, Error> {
-    let (burst, scale) = (policy.capacity().get(), policy.scale());
-    let args = ask.to(now(redis)).int(int(burst)).int(scale.parts).int(scale.drain);
-    let reply = redis.run(&TOKEN_BUCKET, &[bucket], &args).await?;
-    Ok(Answer::new(reply, Duration::from_micros))
-}
-
-pub(crate) async fn sliding_log(
-    redis: &Redis,
-    log: &Key,
-    ask: Ask,
-    policy: &SlidingLog,
-) -> Result<Answer, Error> {
-    let args = ask.to(now(redis)).int(int(policy.limit().get())).int(micros(policy.period()));
-    let reply = redis.run(&SLIDING_LOG, &[log], &args).await?;
-    Ok(Answer::new(reply, Duration::from_micros))
-}
-
-pub(crate) async fn sliding_window(
-    redis: &Redis,
-    window: &Key,
-    ask: Ask,
-    policy: &SlidingWindow,
-) -> Result<Answer, Error> {
-    let args = ask.to(now(redis)).int(int(policy.limit().get()));
-    let args = args.int(micros(policy.bucket_width())).int(policy.bucket_count());
-    let reply = redis.run(&SLIDING_WINDOW, &[window], &args).await?;
-    Ok(Answer::new(reply, Duration::from_micros))
-}
-
-/// Gives units back to what `mark` names; how many came back.
+/// Gives units back to what each mark names; how many came back to each limit.
 pub(crate) async fn refund(
     redis: &Redis,
-    key: &Key,
-    mark: Mark,
+    limits: &[Limit],
+    marks: &[Mark],
     units: u64,
-    policy: &Policy,
-) -> Result<u64, Error> {
-    let (mark, units) = (int(mark.0), int(units));
-    let named = Args::new().int(mark).int(units);
-    let (script, args) = match policy {
-        Policy::FixedWindow(_) => (&FIXED_WINDOW_REFUND, named),
-        Policy::TokenBucket(bucket) => {
-            let scale = bucket.scale();
-            let args = now(redis).int(mark).int(units).int(scale.parts).int(scale.drain);
-            (&TOKEN_BUCKET_REFUND, args)
-        }
-        Policy::SlidingLog(_) => (&SLIDING_LOG_REFUND, named),
-        Policy::SlidingWindow(_) => (&SLIDING_WINDOW_REFUND, named),
-    };
-    Ok(redis.run(script, &[key], &args).await?)
+) -> Result<Vec<u64>, Error> {
+    let args = now(redis).int(int(units)).word("").int(0);
+    redis.run(&scripts_of(limits).refund, &keys_of(limits), &with_marks(args, limits, marks)).await
 }
 
-/// Deletes the key; whether there was one.
-pub(crate) async fn forget(redis: &Redis, key: &Key) -> Result<bool, Error> {
-    Ok(redis.command("UNLINK", &[key], &Args::new()).await?)
+/// Gives `back` units of a reservation back and ends it; `None` where it had ended before.
+pub(crate) async fn settle(
+    redis: &Redis,
+    limits: &[Limit],
+    marks: &[Mark],
+    id: &Token,
+    reserved: u64,
+    back: u64,
+) -> Result<Vec<Option<u64>>, Error> {
+    let args = now(redis).int(int(back)).bytes(id).int(int(reserved));
+    let back: Vec<i64> =
+        redis.run(&scripts_of(limits).refund, &keys_of(limits), &with_marks(args, limits, marks)).await?;
+    Ok(back.into_iter().map(|units| units.try_into().ok()).collect())
+}
+
+/// Gives a slot back; whether it was held.
+pub(crate) async fn leave(redis: &Redis, slots: &Limit, id: &Token) -> Result<bool, Error> {
+    let args = now(redis).int(1).bytes(id).int(0);
+    let limits = std::slice::from_ref(slots);
+    let left: Vec<u64> = redis
+        .run(&scripts_of(limits).refund, &keys_of(limits), &with_marks(args, limits, &[Mark::NONE]))
+        .await?;
+    Ok(left == [1])
+}
+
+/// Holds a slot for a whole lease from now; whether it was held.
+pub(crate) async fn extend(redis: &Redis, slots: &Limit, id: &Token) -> Result<bool, Error> {
+    let args = now(redis).bytes(id).int(slots.rule.numbers[1]);
+    redis.run(&EXTEND, &[&slots.keys.state], &args).await
+}
+
+/// Denies everything for at least that long; until when it is denied now.
+pub(crate) async fn block(redis: &Redis, limits: &[Limit], span: Duration) -> Result<Duration, Error> {
+    let keys: Vec<&Key> = limits.iter().map(|limit| &limit.keys.block).collect();
+    let left: Vec<u64> = redis.run(&BLOCK, &keys, &Args::new().int(millis(span))).await?;
+    Ok(Duration::from_millis(left.into_iter().max().unwrap_or_default()))
+}
+
+/// Deletes all keys; whether there was one.
+pub(crate) async fn forget(redis: &Redis, limits: &[Limit]) -> Result<bool, Error> {
+    let gone: u64 = redis.command("UNLINK", &keys_of(limits), &Args::new()).await?;
+    Ok(gone > 0)
+}
+
+impl Answer {
+    fn new(four: &[u64]) -> Self {
+        let [left, wait_us, reset_us, mark] = [four[0], four[1], four[2], four[3]];
+        let (wait, reset_after) = (Duration::from_micros(wait_us), Duration::from_micros(reset_us));
+        Self { left, wait, reset_after, mark: Mark(mark) }
+    }
+}
+
+/// The part that knows a kind, and the scripts that have no other.
+fn part(kind: Kind) -> (&'static str, &'static Scripts) {
+    match kind {
+        Kind::FixedWindow => ("fixed_window", &FIXED_WINDOW),
+        Kind::TokenBucket => ("token_bucket", &TOKEN_BUCKET),
+        Kind::SlidingLog => ("sliding_log", &SLIDING_LOG),
+        Kind::CalendarWindow | Kind::SlidingWindow => ("sliding_window", &SLIDING_WINDOW),
+        Kind::ApproximateWindow => ("approximate_window", &APPROXIMATE_WINDOW),
+        Kind::Slots => ("slots", &SLOTS),
+    }
+}
+
+fn scripts_of(limits: &[Limit]) -> &'static Scripts {
+    match limits {
+        [only] => part(only.rule.kind).1,
+        _ => &MIXED,
+    }
+}
+
+fn keys_of(limits: &[Limit]) -> Vec<&Key> {
+    limits.iter().flat_map(|limit| [&limit.keys.state, &limit.keys.block, &limit.keys.holds]).collect()
+}
+
+fn with_rule(args: Args, rule: &Rule) -> Args {
+    rule.numbers.iter().fold(args.word(part(rule.kind).0), |args, number| args.int(*number))
+}
+
+fn with_marks(args: Args, limits: &[Limit], marks: &[Mark]) -> Args {
+    let pairs = limits.iter().zip(marks);
+    pairs.fold(args, |args, (limit, mark)| with_rule(args, &limit.rule).int(int(mark.0)))
 }
 
 fn now(redis: &Redis) -> Args {
     Args::new().int(redis.clock().micros_arg())
 }
 
-/// Rounded up: a limit is never looser than it says.
+/// Rounded up.
 fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX)
-}
-
-/// A script reads 53 bits; what is larger is more than any limit.
-fn int(number: u64) -> i64 {
-    number.min(1 << 53).cast_signed()
+    i64::try_from(span.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX).min(1 << 52)
 }

@@ -184,7 +184,7 @@ on_every_topology! {
                     run.advance(advance % WIDTH_US);
                     let sum = run.oracle.sum(run.now, PERIOD_US);
                     let decision = run.check(cost).await;
-                    if matches!(run.limiter.policy(), Policy::SlidingLog(_)) {
+                    if matches!(run.limiter.policies()[0], Policy::SlidingLog(_)) {
                         assert_eq!(decision.is_allowed(), sum + cost <= limit, "{sum} + {cost} of {limit}");
                     }
                     if decision.is_allowed() {

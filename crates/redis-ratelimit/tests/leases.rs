@@ -26,7 +26,7 @@ fn leased(redis: &Redis, policy: impl Into<Policy>, chunk: u64, hold: Duration) 
 
 /// The limit of a policy once it is leased for [`LONG`]: a bucket gives up what refills meanwhile.
 fn limit_of(gate: &Gate) -> u64 {
-    gate.limiter().policy().largest_cost().get()
+    gate.limiter().policies()[0].largest_cost().get()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,15 +14,16 @@ use std::time::Duration;
 on_every_topology! {
     async fn the_limit_is_admitted_and_no_more(t: TestRedis) {
         for (limiter, kind) in each_limiter(&t.redis, 3) {
+            let longest = if kind == "Calendar" { HOUR * 24 } else { HOUR * 2 };
             for remaining in [2, 1, 0] {
                 let decision = limiter.check(&kind).await.unwrap();
                 assert!(decision.is_allowed(), "{kind}");
                 assert_eq!((decision.limit, decision.charged, decision.remaining), (3, 1, remaining), "{kind}");
-                assert!(decision.reset_after > Duration::ZERO && decision.reset_after <= HOUR + HOUR / 10);
+                assert!(decision.reset_after > Duration::ZERO && decision.reset_after <= longest);
             }
             let denied = limiter.check(&kind).await.unwrap();
             let wait = denied.retry_after().unwrap();
-            assert!(wait > Duration::ZERO && wait <= HOUR + HOUR / 10, "{kind}: {wait:?}");
+            assert!(wait > Duration::ZERO && wait <= longest, "{kind}: {wait:?}");
             assert_eq!((denied.charged, denied.remaining), (0, 0), "{kind}");
         }
     }
@@ -65,7 +66,7 @@ on_every_topology! {
             }
             assert!(limiter.check_n(&kind, many(10)).await.unwrap().is_allowed());
         }
-        assert_eq!(t.keys().await.len(), 4);
+        assert_eq!(t.keys().await.len(), 6);
     }
 
     async fn at_most_takes_what_there_is(t: TestRedis) {
@@ -117,7 +118,7 @@ on_every_topology! {
         for (limiter, kind) in each_limiter(&redis, 10) {
             let mut early = limiter.check_n(&kind, many(6)).await.unwrap();
             // The fixed window goes by its TTL, the others by the clock.
-            clock.advance(HOUR * 2);
+            clock.advance(HOUR * 24);
             if kind == "FixedWindow" {
                 common::expire(&redis, &key_of(&redis, &kind)).await;
             }
@@ -168,7 +169,7 @@ on_every_topology! {
         assert!(keys.len() > 10, "too little happened: {keys:?}");
         for key in keys {
             let ttl = t.ttl_ms(&key).await;
-            assert!(ttl > 0 && ttl <= 3_960_001, "{key} lives for {ttl} ms");
+            assert!(ttl > 0 && ttl <= 86_400_001, "{key} lives for {ttl} ms");
         }
     }
 
@@ -235,7 +236,8 @@ on_every_topology! {
 async fn memory_per_subject_stays_within_what_the_docs_say() {
     let Some(t) = TestRedis::standalone().await else { return };
     let (redis, clock) = common::clocked(&t).await;
-    for ((limiter, kind), most) in each_limiter(&redis, 100).into_iter().zip([150, 200, 2_355, 300]) {
+    for ((limiter, kind), most) in each_limiter(&redis, 100).into_iter().zip([150, 150, 200, 2_355, 300, 200])
+    {
         // A hundred takes in one period, so every bucket and entry is in use.
         for _ in 0..100 {
             clock.advance(HOUR / 101);

@@ -5,6 +5,7 @@ use super::Problems;
 use super::commands::{Command, Keys, is_forbidden, known};
 use super::header::Header;
 use super::locals::{self, Holds, Locals};
+use super::parameters;
 use super::tokens::{Kind, Token, arguments, closing, reads};
 use std::ops::Range;
 
@@ -61,6 +62,7 @@ fn call(tokens: &[Token], at: usize) -> Result<Call, String> {
 /// Every key argument is `KEYS[..]` or a local that holds one.
 pub(super) fn check_keys(tokens: &[Token], calls: &[Call], problems: &mut Problems) {
     let locals = locals::find(tokens);
+    parameters::check(tokens, &locals, problems);
     for call in calls {
         let Some(keys) = key_arguments(tokens, call) else {
             problems.push((

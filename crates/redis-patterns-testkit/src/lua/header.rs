@@ -68,7 +68,7 @@ fn join<'a>(comments: impl Iterator<Item = (usize, &'a str)>) -> Vec<(usize, Str
     for (line, text) in comments {
         let text = text.trim();
         let starts = text.starts_with("KEYS[") || text.starts_with("ARGV[");
-        let starts = starts || word(text, "returns").is_some() || word(text, "replay").is_some();
+        let starts = starts || ["returns", "replay", "parts"].iter().any(|item| word(text, item).is_some());
         match items.last_mut() {
             Some((_, item)) if !starts => *item = format!("{item} {text}"),
             _ => items.push((line, text.to_owned())),

@@ -3,13 +3,14 @@
 //! By name and for the whole file: a name that is given two different contents counts as neither,
 //! which is stricter than Lua's scopes and easier to read.
 
+use super::parameters;
 use super::tokens::{Kind, Token, closing, reads};
 use std::collections::BTreeMap;
 
 /// The contents the rules ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
-    /// `KEYS[..]`, or an element of `KEYS` in a loop.
+    /// `KEYS[..]`, an element of `KEYS` in a loop, or a parameter named so (see `parameters`).
     Key,
     /// `ARGV[..]`, or an element of `ARGV` in a loop.
     Argument,
@@ -91,7 +92,7 @@ fn loop_variables(tokens: &[Token], at: usize, found: &mut Locals) {
 fn parameters(tokens: &[Token], at: usize, found: &mut Locals) {
     let open = at + 1 + usize::from(tokens.get(at + 1).is_some_and(Token::is_word));
     for name in tokens.iter().take(closing(tokens, open)).skip(open).filter(|t| t.is_word()) {
-        note(found, &name.text, Holds::Other);
+        note(found, &name.text, if parameters::is_key(&name.text) { Holds::Key } else { Holds::Other });
     }
 }
 

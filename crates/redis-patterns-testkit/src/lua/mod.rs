@@ -14,6 +14,7 @@
 //!   in chunks.
 //! - order: read, decide, return early, then write. The heuristic: a block entered after a write
 //!   holds no `return`.
+//! - parts: a script may be made of several files, and is checked as the whole that runs.
 //!
 //! The checks read tokens, not a syntax tree: they refuse some legal Lua, and the finding says how
 //! to write it instead.
@@ -26,11 +27,15 @@ mod indexes;
 mod locals;
 mod loops;
 mod order;
+mod parameters;
+mod parts;
 mod tokens;
 
+use parts::Part;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use tokens::Token;
 
 /// The longest script, in lines: more than that is two scripts, or a structure that wants another
 /// shape.
@@ -56,40 +61,69 @@ impl fmt::Display for Finding {
 /// What the rules add to: a line and a text, in any order.
 type Problems = Vec<(usize, String)>;
 
-/// Checks one script file.
+/// Checks one script file, with the parts it lists, or one part.
 ///
 /// # Errors
 ///
-/// The file cannot be read as UTF-8 text; the error names it.
+/// A file cannot be read as UTF-8 text; the error names it.
 pub fn check(path: &Path) -> io::Result<Vec<Finding>> {
     let text = std::fs::read_to_string(path).map_err(|e| naming(path, &e))?;
-    Ok(check_text(path, &text))
+    if parts::is_part(&text) {
+        return parts::check(path, &text);
+    }
+    Ok(check_whole(path, &text, &parts::read(path, &text)?))
 }
 
-/// Checks the text of one script; the path gives its name and stands in the findings, nothing is
-/// read from it.
+/// Checks the text of one script without parts; the path gives its name and stands in the findings,
+/// nothing is read from it.
 #[must_use]
 pub fn check_text(path: &Path, text: &str) -> Vec<Finding> {
-    let mut problems = Problems::new();
+    check_whole(path, text, &[])
+}
+
+fn check_whole(path: &Path, text: &str, parts: &[Part]) -> Vec<Finding> {
+    let mut problems = over_budget(text);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let body = tokens::read(text);
+    let body = body(text, parts);
     let header = header::parse(text, &stem, &mut problems);
     let calls = calls::find(&body, &mut problems);
 
+    parts::check_main(text, parts, &mut problems);
     indexes::compare(&header, &body, &mut problems);
     codes::compare(&header, &body, &mut problems);
     calls::check_keys(&body, &calls, &mut problems);
     calls::check_flags(&header, &calls, &mut problems);
     loops::check(&header, &body, &mut problems);
     order::check(&body, &calls, &mut problems);
-    let lines = text.lines().count();
-    if lines > MAX_LINES {
-        problems.push((MAX_LINES + 1, format!("{lines} lines; a script has at most {MAX_LINES}")));
-    }
 
     problems.sort();
     problems.dedup();
-    problems.into_iter().map(|(line, text)| Finding { path: path.to_owned(), line, text }).collect()
+    let found = problems.into_iter().map(|(line, text_of)| {
+        let (path, line) = parts::locate(path, text, parts, line);
+        Finding { path, line, text: text_of }
+    });
+    found.collect()
+}
+
+/// The tokens in the order in which they run: the parts define what `main` calls.
+fn body(text: &str, parts: &[Part]) -> Vec<Token> {
+    let (mut body, mut offset) = (Vec::new(), 0);
+    for text in std::iter::once(text).chain(parts.iter().map(|part| part.text.as_str())) {
+        let mut tokens = tokens::read(text);
+        tokens.iter_mut().for_each(|token| token.line += offset);
+        offset += text.lines().count().max(MAX_LINES) + 1;
+        body.push(tokens);
+    }
+    let main = body.remove(0);
+    let call = if parts.is_empty() { Vec::new() } else { tokens::read(parts::CALL) };
+    body.into_iter().flatten().chain(main).chain(call).collect()
+}
+
+fn over_budget(text: &str) -> Problems {
+    let lines = text.lines().count();
+    let over = (lines > MAX_LINES)
+        .then(|| (MAX_LINES + 1, format!("{lines} lines; a script has at most {MAX_LINES}")));
+    over.into_iter().collect()
 }
 
 /// Every script of a workspace: `crates/*/src/scripts/**/*.lua`, sorted.

@@ -17,6 +17,9 @@ fn keys_are_declared_whole() {
         "redis.call('HSET', KEYS[1], 'a' .. ARGV[1], [[KEYS[1] .. 'in a text']])",
         "-- redis.call('SET', 'in a comment')",
         "local t = { first = ARGV[1] }\nredis.call('DEL', first)",
+        "local function f(key, n) redis.call('DEL', key) end f(KEYS[1], 2) f(first, 2)",
+        "local function f(n, to_key) redis.call('DEL', to_key) end f(2, KEYS[1])",
+        "local function f(key) redis.call('DEL', key) end local t = { g = f } t.g(KEYS[2])",
     ] {
         keeps(&with_body(good));
     }
@@ -29,7 +32,12 @@ fn keys_are_declared_whole() {
         ("local k = KEYS[1] k = ARGV[1] redis.call('DEL', k)", "the key is KEYS[..]"),
         ("local a, b = KEYS[1], ARGV[1] redis.call('DEL', a, b)", "DEL: the key"),
         ("for _, k in ipairs(ARGV) do redis.call('DEL', k) end", "DEL: the key"),
-        ("local function f(key) redis.call('DEL', key) end", "DEL: the key"),
+        ("local function f(name) redis.call('DEL', name) end", "DEL: the key"),
+        ("local function f(key) redis.call('DEL', key) end f(ARGV[1])", "f: argument 1 is a key"),
+        ("local function f(key) redis.call('DEL', key) end f(KEYS[1] .. 'x')", "f: argument 1 is a key"),
+        ("local function f(n, key) redis.call('DEL', key) end f(KEYS[1])", "f: argument 2 is a key"),
+        ("local function f(key) redis.call('DEL', key) end local t = { g = f } t.g('x')", "g: argument 1"),
+        ("local t = { g = function(key) redis.call('DEL', key) end } t.g('x')", "g: argument 1 is a key"),
         ("redis.call('RENAME', KEYS[1], ARGV[1])", "RENAME: the key"),
         ("redis.call('PUBLISH', 'news', 1)", "PUBLISH: the key"),
         ("redis.call('XREAD', 'COUNT', 1, 'STREAMS', ARGV[1], 0)", "XREAD: the key"),

@@ -2,6 +2,7 @@
 
 mod body;
 mod header;
+mod parts;
 
 use redis_patterns_testkit::lua::{Finding, MAX_LINES, check_text, find_scripts};
 use std::path::Path;

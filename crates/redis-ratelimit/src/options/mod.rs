@@ -1,15 +1,25 @@
 //! What is limited: how much in how long, and by which rule.
 
+mod approximate_window;
+mod calendar;
+mod concurrency;
 mod fixed_window;
 mod leased;
+mod rule;
 mod sliding_log;
 mod sliding_window;
 mod token_bucket;
 
+pub use approximate_window::ApproximateWindow;
+pub use calendar::Calendar;
+pub use concurrency::Concurrency;
 pub use fixed_window::FixedWindow;
 pub use sliding_log::SlidingLog;
 pub use sliding_window::SlidingWindow;
 pub use token_bucket::TokenBucket;
+
+pub(crate) use rule::{Kind, Rule, int};
+use rule::{micros, whole_millis};
 
 use crate::error::Error;
 use std::num::NonZeroU64;
@@ -48,6 +58,8 @@ pub enum Policy {
     SlidingLog(SlidingLog),
     /// Exactly the limit in any window; a few numbers per subject.
     SlidingWindow(SlidingWindow),
+    /// About the limit in any window; two numbers per subject.
+    ApproximateWindow(ApproximateWindow),
 }
 
 impl Policy {
@@ -79,12 +91,23 @@ impl Policy {
         }
     }
 
+    pub(crate) fn rule(&self) -> Rule {
+        match self {
+            Self::FixedWindow(window) => window.rule(),
+            Self::TokenBucket(bucket) => bucket.rule(),
+            Self::SlidingLog(log) => log.rule(),
+            Self::SlidingWindow(window) => window.rule(),
+            Self::ApproximateWindow(window) => window.rule(),
+        }
+    }
+
     fn common(&self) -> &Common {
         match self {
-            Self::FixedWindow(window) => &window.0,
+            Self::FixedWindow(window) => &window.common,
             Self::TokenBucket(bucket) => &bucket.common,
             Self::SlidingLog(log) => &log.0,
             Self::SlidingWindow(window) => &window.common,
+            Self::ApproximateWindow(window) => &window.0,
         }
     }
 }
@@ -99,7 +122,7 @@ macro_rules! policy_from {
     )+};
 }
 
-policy_from! { FixedWindow, TokenBucket, SlidingLog, SlidingWindow }
+policy_from! { FixedWindow, TokenBucket, SlidingLog, SlidingWindow, ApproximateWindow }
 
 /// What every policy has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,5 +149,10 @@ impl Common {
     /// Rounded up: a limit is never looser than it says.
     fn period_us(&self) -> u128 {
         self.period.as_nanos().div_ceil(1_000)
+    }
+
+    fn rule(&self, kind: Kind, second: i64, third: i64) -> Rule {
+        let largest = self.limit.get();
+        Rule { name: Arc::clone(&self.name), kind, largest, numbers: [int(largest), second, third] }
     }
 }

@@ -1,6 +1,6 @@
 //! Every admitted request remembered for one period.
 
-use super::{Common, LARGEST_TOTAL};
+use super::{Common, Kind, LARGEST_TOTAL, Rule, micros};
 use crate::error::Error;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -58,5 +58,9 @@ impl SlidingLog {
     #[must_use]
     pub fn period(&self) -> Duration {
         self.0.period
+    }
+
+    pub(super) fn rule(&self) -> Rule {
+        self.0.rule(Kind::SlidingLog, micros(self.0.period), 0)
     }
 }

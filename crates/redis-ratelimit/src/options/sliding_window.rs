@@ -1,6 +1,6 @@
 //! A few counts instead of every request.
 
-use super::{Common, LARGEST_TOTAL};
+use super::{Common, Kind, LARGEST_TOTAL, Rule, micros};
 use crate::error::Error;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -90,7 +90,8 @@ impl SlidingWindow {
         Duration::from_micros(u64::try_from(width).unwrap_or(u64::MAX))
     }
 
-    pub(crate) fn bucket_count(&self) -> i64 {
-        i64::from(self.buckets.get())
+    pub(super) fn rule(&self) -> Rule {
+        let width = micros(self.bucket_width());
+        self.common.rule(Kind::SlidingWindow, width, width * i64::from(self.buckets.get()))
     }
 }

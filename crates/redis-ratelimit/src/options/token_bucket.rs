@@ -1,6 +1,6 @@
 //! A steady rate and a burst above it.
 
-use super::{Common, LARGEST_PARTS};
+use super::{Common, Kind, LARGEST_PARTS, Rule, int};
 use crate::error::Error;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -41,9 +41,9 @@ pub struct TokenBucket {
 
 /// A unit in parts, and how many of them drain in a microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Scale {
-    pub(crate) parts: i64,
-    pub(crate) drain: i64,
+struct Scale {
+    parts: i64,
+    drain: i64,
 }
 
 impl TokenBucket {
@@ -101,8 +101,10 @@ impl TokenBucket {
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    pub(crate) fn scale(&self) -> Scale {
-        self.scale
+    pub(super) fn rule(&self) -> Rule {
+        let (name, largest) = (self.common.name.clone(), self.burst.get());
+        let numbers = [int(largest), self.scale.parts, self.scale.drain];
+        Rule { name, kind: Kind::TokenBucket, largest, numbers }
     }
 }
 
@@ -138,7 +140,7 @@ mod tests {
 
     fn scale(rate: u64, period: Duration, burst: u64) -> Result<Scale, Error> {
         let bucket = TokenBucket::new("t", NonZeroU64::new(rate).unwrap(), period)?;
-        Ok(bucket.burst(NonZeroU64::new(burst).unwrap())?.scale())
+        Ok(bucket.burst(NonZeroU64::new(burst).unwrap())?.scale)
     }
 
     #[test]

@@ -1,41 +1,53 @@
-#!lua
--- token_bucket: take units of a bucket that refills steadily, up to what is left, or none.
--- KEYS[1] bucket  string "debt:at", parts missing from the full bucket, and when, us; absent = full
--- ARGV[1] now_us  microseconds since the epoch, 0 = the server's time
--- ARGV[2] least   units below which none is taken, 1 to 2^52
--- ARGV[3] most    units to take, 0 (look only) to 2^53
--- ARGV[4] burst   units of the full bucket, 1 to 2^52
--- ARGV[5] parts   parts of a unit; burst * parts is at most 2^52
--- ARGV[6] drain   parts that come back in a microsecond
--- returns  {units taken, units left, us until `least` are left (0 = they are), us until the bucket is full,
---          us since the epoch when it is full}
--- replay   a second run takes again: it can only refuse more, never admit more
-local now_us, least, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local parts, drain = tonumber(ARGV[5]), tonumber(ARGV[6])
-local full = tonumber(ARGV[4]) * parts
-if now_us == 0 then
-  local time = redis.call('TIME')
-  now_us = time[1] * 1000000 + time[2]
+-- part of check, refund: token_bucket, a debt that drains with time.
+-- state    string "debt:at:parts": parts missing from the full bucket, when, us, and how many parts made
+--          a unit then; absent = full
+-- numbers  burst, units of the full bucket; parts of a unit, burst * parts is at most 2^52; drain, parts
+--          that come back in a microsecond
+-- mark     us since the epoch when the bucket is full
+local function read_debt(key, parts, drain)
+  local debt, at, old_parts = string.match(redis.call('GET', key) or '0:0:1', '^(%d+):(%d+):(%d+)$')
+  debt, at, old_parts = tonumber(debt), tonumber(at), tonumber(old_parts)
+  -- The rate has changed: the same units in the new parts, what is left of the last one rounded up.
+  if old_parts ~= parts then
+    local rest = math.fmod(debt, old_parts)
+    debt = (debt - rest) / old_parts * parts + math.min(math.ceil(rest / old_parts * parts) + 1, parts)
+  end
+  -- A product too large for a Lua number loses digits but stays larger than any debt.
+  return math.max(debt - math.max(now_us - at, 0) * drain, 0), at
 end
-local debt, at = string.match(redis.call('GET', KEYS[1]) or '0:0', '^(%d+):(%d+)$')
-debt, at = tonumber(debt), tonumber(at)
--- A product too large for a Lua number loses digits but stays larger than any debt.
-debt = math.min(math.max(debt - math.max(now_us - at, 0) * drain, 0), full)
-local left, taken, wait_us = math.floor((full - debt) / parts), 0, 0
 
-if left >= least then
-  taken = math.min(most, left)
-  debt = debt + taken * parts
-else
-  wait_us = math.ceil((least * parts - (full - debt)) / drain)
-end
-local reset_us = math.ceil(debt / drain)
-
--- Without a take, only what is not as it should be is written: no TTL, or a time that lies ahead
--- since the clock was set back, which would hold the debt until then.
-if taken > 0 or at > now_us or redis.call('PTTL', KEYS[1]) == -1 then
+local function write_debt(key, debt, parts, drain)
   -- One more than needed, so that no part of a millisecond is forgiven.
-  local ttl_ms = string.format('%.0f', math.ceil(reset_us / 1000) + 1)
-  redis.call('SET', KEYS[1], string.format('%.0f:%.0f', debt, now_us), 'PX', ttl_ms)
+  local ttl_ms = string.format('%.0f', math.ceil(debt / drain / 1000) + 1)
+  redis.call('SET', key, string.format('%.0f:%.0f:%.0f', debt, now_us, parts), 'PX', ttl_ms)
 end
-return {taken, left - taken, wait_us, reset_us, now_us + math.floor(debt / drain)}
+
+kinds.token_bucket = {
+  look = function(key, burst, parts, drain)
+    local debt, at = read_debt(key, parts, drain)
+    debt = math.min(debt, burst * parts)
+    local room = burst * parts - debt
+    local left, wait_us = math.floor(room / parts), 0
+    if left < least then wait_us = math.ceil((least * parts - room) / drain) end
+    return {left = left, wait_us = wait_us, debt = debt, at = at, parts = parts, drain = drain}
+  end,
+
+  take = function(key, limit, units)
+    local debt, drain = limit.debt + units * limit.parts, limit.drain
+    -- Without a take, only what is not as it should be is written: no TTL, or a time that lies ahead
+    -- since the clock was set back, which would hold the debt until then.
+    if units > 0 or limit.at > now_us or redis.call('PTTL', key) == -1 then
+      write_debt(key, debt, limit.parts, drain)
+    end
+    return limit.left - units, math.ceil(debt / drain), now_us + math.floor(debt / drain)
+  end,
+
+  give = function(key, mark, units, _, parts, drain)
+    local debt = read_debt(key, parts, drain)
+    -- What came back since the take came back of its debt too: only the rest is still held for it.
+    local back = math.min(units * parts, (mark - now_us) * drain, debt)
+    if back <= 0 then return 0 end
+    write_debt(key, debt - back, parts, drain)
+    return math.ceil(back / parts)
+  end,
+}

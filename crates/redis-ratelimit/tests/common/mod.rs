@@ -4,7 +4,9 @@
 
 use redis_patterns_core::{Args, Clock, Key, Redis, Tag, TestClock};
 use redis_patterns_testkit::harness::TestRedis;
-use redis_ratelimit::{FixedWindow, Policy, RateLimiter, SlidingLog, SlidingWindow, TokenBucket};
+use redis_ratelimit::{
+    ApproximateWindow, Calendar, FixedWindow, Policy, RateLimiter, SlidingLog, SlidingWindow, TokenBucket,
+};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -14,23 +16,37 @@ pub(crate) fn many(count: u64) -> NonZeroU64 {
     NonZeroU64::new(count).unwrap()
 }
 
-/// `limit` an hour by each kind of policy, all under the name `test`.
-pub(crate) fn each_policy(limit: u64) -> [Policy; 4] {
+/// The kinds, by the names that tests call them.
+pub(crate) const KINDS: [&str; 6] =
+    ["FixedWindow", "Calendar", "TokenBucket", "SlidingLog", "SlidingWindow", "ApproximateWindow"];
+
+/// `limit` an hour (of the calendar: a day) by each kind of policy, all under the name `test`.
+pub(crate) fn each_policy(limit: u64) -> [Policy; 6] {
+    KINDS.map(|kind| named(kind, "test", limit))
+}
+
+pub(crate) fn named(kind: &str, name: &str, limit: u64) -> Policy {
     let limit = many(limit);
-    [
-        FixedWindow::new("test", limit, HOUR).unwrap().into(),
-        TokenBucket::new("test", limit, HOUR).unwrap().into(),
-        SlidingLog::new("test", limit, HOUR).unwrap().into(),
-        SlidingWindow::new("test", limit, HOUR).unwrap().into(),
-    ]
+    match kind {
+        "FixedWindow" => FixedWindow::new(name, limit, HOUR).unwrap().into(),
+        "Calendar" => FixedWindow::calendar(name, limit, Calendar::Day).unwrap().into(),
+        "TokenBucket" => TokenBucket::new(name, limit, HOUR).unwrap().into(),
+        "SlidingLog" => SlidingLog::new(name, limit, HOUR).unwrap().into(),
+        "SlidingWindow" => SlidingWindow::new(name, limit, HOUR).unwrap().into(),
+        _ => ApproximateWindow::new(name, limit, HOUR).unwrap().into(),
+    }
 }
 
 /// A limiter of each kind, and a subject of its own for each: they share a name.
-pub(crate) fn each_limiter(redis: &Redis, limit: u64) -> [(RateLimiter, String); 4] {
-    each_policy(limit).map(|policy| {
-        let kind = format!("{policy:?}").split('(').next().unwrap_or_default().to_owned();
-        (RateLimiter::new(redis.clone(), policy), kind)
-    })
+pub(crate) fn each_limiter(redis: &Redis, limit: u64) -> [(RateLimiter, String); 6] {
+    KINDS.map(|kind| (RateLimiter::new(redis.clone(), named(kind, "test", limit)), kind.to_owned()))
+}
+
+/// One limiter with a policy of each kind: what each of them promises, all of them together do.
+pub(crate) fn all_kinds(redis: &Redis, limit: u64) -> RateLimiter {
+    let [first, rest @ ..] = KINDS;
+    let first = RateLimiter::new(redis.clone(), named(first, first, limit));
+    rest.into_iter().fold(first, |limiter, kind| limiter.and(named(kind, kind, limit)).unwrap())
 }
 
 /// `limit` an hour in fixed windows, under the name `test`.
@@ -48,13 +64,18 @@ pub(crate) async fn clocked(t: &TestRedis) -> (Redis, TestClock) {
 
 /// The key of the subject that [`each_limiter`] names after the kind.
 pub(crate) fn key_of(redis: &Redis, kind: &str) -> Key {
-    let pattern = match kind {
+    redis.namespace().part(pattern(kind), &Tag::of(kind), "test")
+}
+
+pub(crate) fn pattern(kind: &str) -> &'static str {
+    match kind {
+        "Calendar" => "rl-calendar",
         "TokenBucket" => "rl-bucket",
         "SlidingLog" => "rl-log",
         "SlidingWindow" => "rl-window",
+        "ApproximateWindow" => "rl-approximate",
         _ => "rl",
-    };
-    redis.namespace().part(pattern, &Tag::of(kind), "test")
+    }
 }
 
 /// The key of `subject` in a sliding log called `test`.
