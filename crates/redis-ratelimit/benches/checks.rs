@@ -99,7 +99,8 @@ impl Bench {
             let mut conn = Conn::connect(self.server.url()).await.unwrap();
             let text = conn.call(["INFO", section]).await.unwrap().text();
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|line| line.split(',').next()?.trim_start_matches("calls=").parse().ok()).unwrap_or(0.0)
+            line.and_then(|line| line.split(',').next()?.trim_start_matches("calls=").parse().ok())
+                .unwrap_or(0.0)
         })
     }
 
@@ -166,10 +167,8 @@ fn beside_by_hand(criterion: &mut Criterion, bench: &Bench) {
 /// Many subjects at once: one call each, and together.
 fn coalesced(criterion: &mut Criterion, bench: &Bench) {
     let limiter = bench.limiter(TokenBucket::new("b", many(1_000_000), HOUR).unwrap());
-    let gates = [
-        ("one call each", bench.gate(limiter.clone())),
-        ("coalesced", bench.gate(limiter)/*.coalesce()*/),
-    ];
+    let gates =
+        [("one call each", bench.gate(limiter.clone())), ("coalesced", bench.gate(limiter) /*.coalesce()*/)];
     let mut group = criterion.benchmark_group("many subjects");
     group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(4)).sample_size(20);
     for tasks in [1, 512] {
@@ -214,15 +213,22 @@ fn leased(criterion: &mut Criterion, bench: &Bench) {
     });
     group.finish();
     let sent = bench.info("commandstats", "cmdstat_evalsha") - calls_before;
-    println!("lease: {sent} commands for {decisions} decisions, {:.1} for a million", sent * 1e6 / decisions as f64);
+    println!(
+        "lease: {sent} commands for {decisions} decisions, {:.1} for a million",
+        sent * 1e6 / decisions as f64
+    );
 }
 
 /// Processor time of the server for each decision, and its memory for each subject.
 fn on_the_server(bench: &Bench) {
     const CALLS: u64 = 100_000;
-    let cpu = || bench.info("cpu", "used_cpu_user_main_thread") + bench.info("cpu", "used_cpu_sys_main_thread");
+    let cpu =
+        || bench.info("cpu", "used_cpu_user_main_thread") + bench.info("cpu", "used_cpu_sys_main_thread");
     for (name, policy) in policies(1_000) {
-        bench.runtime.block_on(bench.redis.keyless::<()>("FLUSHALL", &redis_patterns_core::Args::new())).unwrap();
+        bench
+            .runtime
+            .block_on(bench.redis.keyless::<()>("FLUSHALL", &redis_patterns_core::Args::new()))
+            .unwrap();
         let limiter = bench.limiter(policy);
         let check = move |number: u64| {
             let limiter = limiter.clone();
@@ -234,7 +240,9 @@ fn on_the_server(bench: &Bench) {
         let before = cpu();
         bench.runtime.block_on(spread(64, CALLS, check));
         let micros = (cpu() - before) * 1e6 / CALLS as f64;
-        println!("{name}: {micros:.1} us of the server's processor a decision, {bytes:.0} B a subject after one unit");
+        println!(
+            "{name}: {micros:.1} us of the server's processor a decision, {bytes:.0} B a subject after one unit"
+        );
     }
 }
 
