@@ -41,7 +41,7 @@ async fn pay(pool: &SqlitePool, mode: Mode, claim: &Claim, key: &str) -> bool {
     let mut transaction = pool.begin().await.unwrap();
     if mode == Mode::Both {
         let records = SqlRecords::new(pool.clone());
-        let record = records.record(&mut transaction, claim.request(), claim.fingerprint(), b"paid");
+        let record = records.record(&mut transaction, claim, b"paid");
         if record.await.unwrap() != Recorded::New {
             transaction.rollback().await.unwrap();
             return false;

@@ -1,12 +1,14 @@
-//! One uncontended cycle beside the raw commands it replaces, through the same client in one run;
-//! and the extension of 1,000 locks at once beside 1,000 single calls.
+//! One uncontended cycle beside the raw commands it replaces through the same client, and beside
+//! another lock crate; and the renewal of 1,000 locks as the background task does it, beside 1,000
+//! single calls.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use redis_lock::{LockGuard, LockOptions, Locks, Redis};
-use redis_patterns_core::{Args, Script, Tag};
+use redis_patterns_core::{Args, Key, Script, Tag};
 use redis_patterns_testkit::harness::TestRedis;
+use rslock::LockManager;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -15,6 +17,7 @@ static COMPARE_AND_DELETE: Script = Script::new(
     "#!lua flags=allow-oom\n-- KEYS[1] lock\n-- ARGV[1] token\n\
      if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end\nreturn 0\n",
 );
+static EXTEND: Script = Script::new("lock/extend", include_str!("../src/scripts/extend.lua"));
 const HOW_MANY: usize = 1_000;
 
 /// SET NX PX, then GET and DEL in a script: no fence, no queue, no guard.
@@ -38,11 +41,49 @@ async fn one_by_one(guards: &[LockGuard]) {
     }
 }
 
-/// As the watchdogs do: each its own call, all under way at once.
+/// No fence, no queue; its drop frees nothing.
+async fn rslock_cycle(manager: &LockManager) {
+    let lock = manager.lock("rslock", Duration::from_secs(30)).await.unwrap();
+    manager.unlock(&lock).await;
+}
+
+/// Each its own call, all under way at once.
 async fn at_once(guards: &'static [LockGuard]) {
     let calls: Vec<_> = guards.iter().map(|guard| tokio::spawn(guard.extend())).collect();
     for call in calls {
         call.await.unwrap().unwrap();
+    }
+}
+
+/// As the background task does: a hundred in one script, all scripts under way at once. The locks
+/// are made here, since no guard tells its token.
+struct Batches {
+    redis: Redis,
+    keys: Vec<Key>,
+}
+
+impl Batches {
+    async fn new(redis: &Redis) -> &'static Self {
+        let name = |number: usize| Tag::of(format!("batch-{number}"));
+        let keys: Vec<_> = (0..HOW_MANY).map(|number| redis.namespace().key("raw", &name(number))).collect();
+        for key in &keys {
+            let args = Args::new().bytes("token:7").word("PX").int(3_600_000);
+            redis.command::<()>("SET", &[key], &args).await.unwrap();
+        }
+        Box::leak(Box::new(Self { redis: redis.clone(), keys }))
+    }
+
+    async fn renew(&'static self) {
+        let batches = self.keys.chunks(100).map(async |keys| {
+            let args = keys.iter().fold(Args::new().int(3_600_000), |args, _| args.bytes("token"));
+            let keys: Vec<_> = keys.iter().collect();
+            let codes: Vec<i64> = self.redis.run_batch(&EXTEND, &keys, &args).await.unwrap();
+            assert!(codes.iter().all(|code| *code == 1));
+        });
+        let calls: Vec<_> = batches.map(tokio::spawn).collect();
+        for call in calls {
+            call.await.unwrap();
+        }
     }
 }
 
@@ -54,6 +95,8 @@ fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("cycle");
     group.bench_function("raw SET NX + EVALSHA", |b| b.to_async(&runtime).iter(|| raw(&t.redis)));
     group.bench_function("try_lock + release", |b| b.to_async(&runtime).iter(|| ours(&locks)));
+    let manager = LockManager::new(vec![t.url()]);
+    group.bench_function("rslock lock + unlock", |b| b.to_async(&runtime).iter(|| rslock_cycle(&manager)));
     group.finish();
 
     let guards: &'static [LockGuard] = runtime.block_on(async {
@@ -66,6 +109,8 @@ fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("extend 1,000 locks");
     group.sample_size(20);
     group.bench_function("one by one", |b| b.to_async(&runtime).iter(|| one_by_one(guards)));
+    let batches = runtime.block_on(Batches::new(&t.redis));
+    group.bench_function("a hundred in a script", |b| b.to_async(&runtime).iter(|| batches.renew()));
     group.bench_function("at once", |b| b.to_async(&runtime).iter(|| at_once(guards)));
     group.finish();
     runtime.block_on(t.delete_keys());

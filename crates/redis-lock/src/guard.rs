@@ -11,7 +11,6 @@ use crate::scripts::{self, Freed};
 use crate::{native, watchdog};
 use redis_patterns_core::BootInstant;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,11 +101,7 @@ impl LockGuard {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        tokio::select! {
-            biased;
-            reason = self.lost() => Err(reason),
-            output = work => Ok(output),
-        }
+        self.hold.run(work).await
     }
 
     /// Holds the lock for a whole lease from now. One round trip. Never takes a lost lock again.

@@ -104,6 +104,15 @@ impl Hold {
         }
     }
 
+    /// Runs `work` until it ends or the lock is lost.
+    pub(crate) async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
+        tokio::select! {
+            biased;
+            reason = self.lost() => Err(reason),
+            output = work => Ok(output),
+        }
+    }
+
     /// The moment from which the server's lease counts at the latest.
     pub(crate) fn since(&self) -> BootInstant {
         match *self.state.borrow() {

@@ -43,9 +43,9 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 #[must_use = "a lock that nobody looks at is released at once"]
 #[non_exhaustive]
-pub enum TryLock {
+pub enum TryLock<G = LockGuard> {
     /// The lock is held, until the guard is released or dropped or its lease ends.
-    Acquired(LockGuard),
+    Acquired(G),
     /// Somebody else holds it.
     Busy {
         /// What is left of the holder's lease: an upper bound unless the holder extends it.
@@ -53,10 +53,10 @@ pub enum TryLock {
     },
 }
 
-impl TryLock {
+impl<G> TryLock<G> {
     /// The guard, if the lock was free.
     #[must_use]
-    pub fn acquired(self) -> Option<LockGuard> {
+    pub fn acquired(self) -> Option<G> {
         match self {
             Self::Acquired(guard) => Some(guard),
             Self::Busy { .. } => None,
@@ -238,6 +238,10 @@ impl Locks {
     /// Cancel safe: call it again.
     pub async fn close(&self) {
         self.shared.janitor.drain().await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The keys of a name.

@@ -5,7 +5,7 @@ mod outside;
 mod permits;
 mod register;
 
-pub(crate) use holds::{Acquired, Freed, acquire, confirm, extend, extend_all, raise, release};
+pub(crate) use holds::{Acquired, Freed, acquire, confirm, extend, extend_all, raise, release, settle};
 pub(crate) use outside::{force_release, inspect, was_revoked};
 pub(crate) use register::{read_register, seal_register, write_register};
 

@@ -21,7 +21,7 @@ const LEAKED: &str = "redis_patterns_lock_leaked_total";
 /// Renewals of the background task, by `outcome`: `renewed`, `lost`, `error`.
 const RENEWALS: &str = "redis_patterns_lock_renewals_total";
 
-pub(crate) fn outcome(answer: &Result<TryLock, Error>) -> &'static str {
+pub(crate) fn outcome<G>(answer: &Result<TryLock<G>, Error>) -> &'static str {
     match answer {
         Ok(TryLock::Acquired(_)) => "acquired",
         Ok(TryLock::Busy { .. }) => "busy",

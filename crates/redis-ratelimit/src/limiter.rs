@@ -252,9 +252,10 @@ impl RateLimiter {
 
     /// The same limits for units that are spent up to `hold` after they were charged.
     pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
-        let [first, others @ ..] = &*self.policies else { return Ok(self.clone()) };
-        let first = Self::new(self.redis.clone(), first.spent_within(hold)?);
-        others.iter().try_fold(first, |limiter, policy| limiter.and(policy.spent_within(hold)?))
+        let policies = self.policies.iter().map(|policy| policy.spent_within(hold));
+        let policies = policies.collect::<Result<Arc<[_]>, _>>()?;
+        let rules = Rules::of_all(policies.iter().map(Policy::rule));
+        Ok(Self { redis: self.redis.clone(), policies, rules })
     }
 
     pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {

@@ -19,6 +19,11 @@ impl Rules {
         Self(Arc::new([rule]))
     }
 
+    /// Those of policies that are in a limiter already.
+    pub(crate) fn of_all(rules: impl Iterator<Item = Rule>) -> Self {
+        Self(rules.collect())
+    }
+
     pub(crate) fn and(&self, rule: Rule) -> Result<Self, Error> {
         if self.0.iter().any(|other| other.name == rule.name) {
             return Err(Error::Policy("each policy of a limiter has a name of its own"));

@@ -13,6 +13,7 @@ static ACQUIRE: Script = script!("lock/acquire", "acquire.lua");
 static EXTEND: Script = script!("lock/extend", "extend.lua");
 static RAISE: Script = script!("lock/raise", "raise.lua");
 static RELEASE: Script = script!("lock/release", "release.lua");
+static SETTLE: Script = script!("lock/settle", "settle.lua");
 static WAIT: Script = script!("lock/wait", "wait.lua");
 
 /// What the server did with a request for the lock.
@@ -101,6 +102,16 @@ pub(crate) async fn raise(
     let args =
         Args::new().int(redis.clock().micros_arg()).bytes(&claim.token).int(seen.into()).millis(claim.memory);
     raised(script, redis.run(script, &[&claim.keys.lock, &claim.keys.fence], &args).await?)
+}
+
+/// Whether the fence that a quorum chose is this server's now; if not, this holder has lost it here.
+pub(crate) async fn settle(redis: &Redis, claim: &Claim, fence: FencingToken) -> Result<bool, RedisError> {
+    let args = Args::new().bytes(&claim.token).int(fence.into()).millis(claim.memory);
+    match redis.run::<i64>(&SETTLE, &[&claim.keys.lock, &claim.keys.fence], &args).await? {
+        1 => Ok(true),
+        2 => Ok(false),
+        _ => Err(unknown(&SETTLE)),
+    }
 }
 
 /// What the server found when the lock was given back.

@@ -126,23 +126,21 @@ impl Redis {
         args: &Args,
     ) -> Result<R, Error> {
         self.refuse_if_closed(name)?;
-        let how = Delivery { deadline: self.deadline, blocking: false, asking: false };
+        let how = Delivery::within(self.deadline);
         let value = self.shared.servers.send_to(server, Request::Keyless { name, args }, how).await?;
         R::from_reply(value).ok_or_else(|| Error::reply(name, "the reply has another shape than expected"))
     }
 
     async fn send_until_deadline(&self, request: Request<'_>, slot: Option<u16>) -> Result<Value, Error> {
-        let started = Instant::now();
+        let how = Delivery::within(self.deadline);
         let mut tries = 0;
         loop {
-            let left = self.deadline.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
-            let how = Delivery { deadline: left, blocking: false, asking: false };
             let error = match self.shared.servers.send(&Lines::Shared, request, slot, how).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
             let wait = UNSENT.delay(tries);
-            if !error.is_retry_safe() || started.elapsed() + wait >= self.deadline {
+            if !error.is_retry_safe() || Instant::now() + wait >= how.until {
                 return Err(error);
             }
             tries += 1;

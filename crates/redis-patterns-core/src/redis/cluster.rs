@@ -44,6 +44,14 @@ struct Node {
     next: AtomicUsize,
 }
 
+impl Node {
+    /// One of the connected clients, each in its turn.
+    fn pick(&self, clients: &[Client]) -> Client {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        clients[next % clients.len()].clone()
+    }
+}
+
 impl Cluster {
     pub(super) fn new(settings: Settings, connections: usize, runtime: Handle) -> Self {
         let seeds = settings.config.server.hosts();
@@ -79,12 +87,20 @@ impl Cluster {
         })
     }
 
-    fn known_server_of(&self, slot: Option<u16>) -> Option<Server> {
+    /// The same, as far as it is known without asking.
+    pub(super) fn known_server_of(&self, slot: Option<u16>) -> Option<Server> {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         match slot {
             Some(slot) => map.owner(slot).cloned(),
             None => fastrand::choice(map.primaries()),
         }
+    }
+
+    /// A client of `server` that all tasks share, if one was connected before.
+    pub(super) fn open_client(&self, server: &Server) -> Option<Client> {
+        let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = nodes.get(server)?;
+        node.clients.get().map(|clients| node.pick(clients))
     }
 
     /// A connected client of `server` that all tasks share.
@@ -94,8 +110,7 @@ impl Cluster {
             nodes.entry(server.clone()).or_default().clone()
         };
         let clients = node.clients.get_or_try_init(|| self.connect(server)).await?;
-        let next = node.next.fetch_add(1, Ordering::Relaxed);
-        Ok(clients[next % clients.len()].clone())
+        Ok(node.pick(clients))
     }
 
     async fn connect(&self, server: &Server) -> Result<Vec<Client>, Error> {
@@ -163,8 +178,9 @@ impl Cluster {
             tokio::time::timeout(self.settings.connect_deadline(), client).await.map_err(|_| late())??;
         let args = Args::new().word("SLOTS");
         let request = Request::Keyless { name: "CLUSTER", args: &args };
-        let how = Delivery { deadline: ASK_MAP_DEADLINE, blocking: false, asking: false };
-        let reply = wire::send_once(&client, server, request, how).await.map_err(Failure::into_error)?;
+        let reply = wire::send_once(&client, server, request, Delivery::within(ASK_MAP_DEADLINE))
+            .await
+            .map_err(Failure::into_error)?;
         let map = SlotMap::parse(&reply, server).ok_or_else(|| {
             Error::reply("CLUSTER SLOTS", "the answer names no slots, or has a shape not known here")
         })?;

@@ -176,7 +176,7 @@ impl Dedicated {
     ) -> Result<R, Error> {
         let operation = request.operation();
         self.redis.refuse_if_closed(operation)?;
-        let how = Delivery { deadline, blocking, asking: false };
+        let how = Delivery::within(deadline).blocking(blocking);
         let value = self.redis.shared.servers.send(&self.lines, request, slot, how).await?;
         R::from_reply(value)
             .ok_or_else(|| Error::reply(operation, "the reply has another shape than expected"))

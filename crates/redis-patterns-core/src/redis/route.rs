@@ -9,9 +9,8 @@ use crate::reply::Value;
 use fred::clients::{Client, Pool};
 use fred::types::config::Server;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Mutex;
 
 /// The most redirections of one request: a slot that is passed on more often is being fought over.
@@ -42,28 +41,44 @@ impl Servers {
         }
     }
 
-    async fn target(&self, slot: Option<u16>) -> Result<Server, Error> {
-        match self {
-            // The only one there is; its name is not looked at.
-            Self::One(_) => Ok(Server::new("", 0)),
-            Self::Cluster(cluster) => cluster.server_of(slot).await,
+    async fn target(&self, slot: Option<u16>, request: Request<'_>, until: Instant) -> Result<Server, Error> {
+        // The only server there is; its name is not looked at.
+        let Self::Cluster(cluster) = self else { return Ok(Server::new("", 0)) };
+        match cluster.known_server_of(slot) {
+            Some(server) => Ok(server),
+            None => within(until, request, cluster.server_of(slot)).await,
         }
     }
 
-    async fn client(&self, server: &Server, lines: &Lines) -> Result<Client, Error> {
+    async fn client(
+        &self,
+        server: &Server,
+        lines: &Lines,
+        request: Request<'_>,
+        until: Instant,
+    ) -> Result<Client, Error> {
         match (self, lines) {
             (Self::One(pool), Lines::Shared) => Ok(pool.next().clone()),
-            (Self::Cluster(cluster), Lines::Shared) => cluster.shared_client(server).await,
-            (_, Lines::Own(clients)) => {
-                let mut clients = clients.lock().await;
-                if let Some(client) = clients.get(server) {
-                    return Ok(client.clone());
-                }
-                let client = self.own_client(server).await?;
-                clients.insert(server.clone(), client.clone());
-                Ok(client)
-            }
+            (Self::Cluster(cluster), Lines::Shared) => match cluster.open_client(server) {
+                Some(client) => Ok(client),
+                None => within(until, request, cluster.shared_client(server)).await,
+            },
+            (_, Lines::Own(clients)) => within(until, request, self.client_among(clients, server)).await,
         }
+    }
+
+    async fn client_among(
+        &self,
+        clients: &Mutex<HashMap<Server, Client>>,
+        server: &Server,
+    ) -> Result<Client, Error> {
+        let mut clients = clients.lock().await;
+        if let Some(client) = clients.get(server) {
+            return Ok(client.clone());
+        }
+        let client = self.own_client(server).await?;
+        clients.insert(server.clone(), client.clone());
+        Ok(client)
     }
 
     async fn own_client(&self, server: &Server) -> Result<Client, Error> {
@@ -79,35 +94,21 @@ impl Servers {
     }
 
     /// Sends the request to the node that serves it, and where that node points.
-    ///
-    /// Boxed: fred's futures are nested so deeply that a caller's would pass the compiler's limit.
-    pub(super) fn send<'a>(
-        &'a self,
-        lines: &'a Lines,
-        request: Request<'a>,
-        slot: Option<u16>,
-        how: Delivery,
-    ) -> Pin<Box<dyn Future<Output = Result<Value, Error>> + Send + 'a>> {
-        Box::pin(self.send_and_follow(lines, request, slot, how))
-    }
-
-    async fn send_and_follow(
+    pub(super) async fn send(
         &self,
         lines: &Lines,
         request: Request<'_>,
         slot: Option<u16>,
         how: Delivery,
     ) -> Result<Value, Error> {
-        let until = Instant::now() + how.deadline;
-        let mut server = within(until, request, self.target(slot)).await?;
+        let mut server = self.target(slot, request, how.until).await?;
         let mut asking = false;
         for _ in 0..MAX_REDIRECTS {
-            let client = match within(until, request, self.client(&server, lines)).await {
+            let client = match self.client(&server, lines, request, how.until).await {
                 Ok(client) => client,
                 Err(error) => return Err(self.suspect(error)),
             };
-            let how = Delivery { asking, deadline: remaining(until), ..how };
-            let failure = match wire::send_once(&client, &server, request, how).await {
+            let failure = match wire::send_once(&client, &server, request, how.asking(asking)).await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
@@ -132,8 +133,7 @@ impl Servers {
         request: Request<'_>,
         how: Delivery,
     ) -> Result<Value, Error> {
-        let until = Instant::now() + how.deadline;
-        let client = within(until, request, self.client(server, &Lines::Shared)).await?;
+        let client = self.client(server, &Lines::Shared, request, how.until).await?;
         wire::send_once(&client, server, request, how).await.map_err(Failure::into_error)
     }
 
@@ -146,17 +146,14 @@ impl Servers {
     }
 }
 
-fn remaining(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
-}
-
 /// Bounds the way to a connection by the request's deadline; nothing was sent while on it.
 async fn within<T>(
     until: Instant,
     request: Request<'_>,
     way: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout_at(until.into(), way).await {
+    // Boxed, as what is rare need not make the future of every call larger.
+    match tokio::time::timeout_at(until.into(), Box::pin(way)).await {
         Ok(outcome) => outcome,
         Err(_) => {
             let what = "no connection to the node of the key within the deadline";

@@ -12,7 +12,8 @@ use fred::error::{Error as FredError, ErrorKind as FredKind};
 use fred::interfaces::ClientLike;
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, CustomCommand, Value as FredValue};
-use std::time::Duration;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 /// What to send, independent of where and how often.
 #[derive(Clone, Copy)]
@@ -46,11 +47,28 @@ impl Request<'_> {
 /// How a request is sent.
 #[derive(Clone, Copy)]
 pub(super) struct Delivery {
-    pub(super) deadline: Duration,
+    /// The time for all of it, for error texts.
+    deadline: Duration,
+    /// When that is over.
+    pub(super) until: Instant,
     /// Whether the reply may wait for something to happen.
-    pub(super) blocking: bool,
+    blocking: bool,
     /// Whether an `ASKING` goes before it, for a key that has moved ahead of its slot.
-    pub(super) asking: bool,
+    asking: bool,
+}
+
+impl Delivery {
+    pub(super) fn within(deadline: Duration) -> Self {
+        Self { deadline, until: Instant::now() + deadline, blocking: false, asking: false }
+    }
+
+    pub(super) fn blocking(self, blocking: bool) -> Self {
+        Self { blocking, ..self }
+    }
+
+    pub(super) fn asking(self, asking: bool) -> Self {
+        Self { asking, ..self }
+    }
 }
 
 /// Why a request has no reply: another node has to be asked, or an error.
@@ -90,19 +108,32 @@ pub(super) async fn send_once(
     reply.map_err(failure).and_then(|value| from_fred(request.operation(), value).map_err(Failure::Error))
 }
 
-async fn send(
-    client: &Client,
-    command: &'static str,
-    args: Vec<FredValue>,
-    how: Delivery,
-) -> Result<FredValue, FredError> {
+/// A call of fred's, boxed: its future is 7 KB large and so deep that a caller's would pass the
+/// compiler's limit. Boxed here, at the edge, none of the futures above carries and copies it.
+type Call<'a> = Pin<Box<dyn Future<Output = Result<FredValue, FredError>> + Send + 'a>>;
+
+fn send<'a>(client: &'a Client, command: &'static str, args: Vec<FredValue>, how: Delivery) -> Call<'a> {
     // `fail_fast` sends once; `custom` is the only script call that honours it (aembke/fred.rs#353).
-    let options = Options { fail_fast: true, timeout: Some(how.deadline), ..Options::default() };
+    let left = how.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let options = Options { fail_fast: true, timeout: Some(left), ..Options::default() };
     let command = CustomCommand::new_static(command, ClusterHash::Random, how.blocking);
-    if !how.asking {
-        return client.with_options(&options).custom(command, args).await;
+    if how.asking {
+        return Box::pin(send_after_asking(client, command, args, options));
     }
-    // A pipeline keeps the two together: ASKING counts for the next command of the connection.
+    let client = client.with_options(&options);
+    // Written in place: a large future that is made on the stack is copied to the heap.
+    let place = Box::new_uninit();
+    let call = Box::write(place, async move { client.custom(command, args).await });
+    Box::into_pin(call)
+}
+
+/// A pipeline keeps the two together: `ASKING` counts for the next command of the connection.
+async fn send_after_asking(
+    client: &Client,
+    command: CustomCommand,
+    args: Vec<FredValue>,
+    options: Options,
+) -> Result<FredValue, FredError> {
     let pipeline = client.pipeline();
     let both = pipeline.with_options(&options);
     let asking = CustomCommand::new_static("ASKING", ClusterHash::Random, false);
