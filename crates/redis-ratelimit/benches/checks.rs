@@ -168,7 +168,7 @@ fn beside_by_hand(criterion: &mut Criterion, bench: &Bench) {
 fn coalesced(criterion: &mut Criterion, bench: &Bench) {
     let limiter = bench.limiter(TokenBucket::new("b", many(1_000_000), HOUR).unwrap());
     let gates =
-        [("one call each", bench.gate(limiter.clone())), ("coalesced", bench.gate(limiter) /*.coalesce()*/)];
+        [("one call each", bench.gate(limiter.clone())), ("coalesced", bench.gate(limiter).coalesce())];
     let mut group = criterion.benchmark_group("many subjects");
     group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(4)).sample_size(20);
     for tasks in [1, 512] {
@@ -250,7 +250,7 @@ fn all(criterion: &mut Criterion) {
     let bench = Bench::start();
     on_the_server(&bench);
     beside_by_hand(criterion, &bench);
-    //coalesced(criterion, &bench);
+    coalesced(criterion, &bench);
     leased(criterion, &bench);
 }
 
