@@ -4,7 +4,7 @@
 
 use redis_lock::{LockGuard, LockOptions, Locks, Redis, Released, TryLock};
 use redis_patterns_core::{Args, BootInstant, Key, Tag};
-use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::harness::{TestRedis, eventually};
 use redis_patterns_testkit::on_every_topology;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,11 +27,9 @@ async fn take(locks: &Locks) -> LockGuard {
 }
 
 async fn queued(redis: &Redis, how_many: i64) {
-    let started = BootInstant::now();
-    while redis.command::<i64>("ZCARD", &[&part(redis, "q")], &Args::new()).await.unwrap() != how_many {
-        assert!(started.elapsed() < PATIENCE, "there are never {how_many} in the queue");
-        tokio::task::yield_now().await;
-    }
+    let queue = part(redis, "q");
+    let count = async || redis.command::<i64>("ZCARD", &[&queue], &Args::new()).await.unwrap();
+    eventually(&format!("there are {how_many} in the queue"), async || count().await == how_many).await;
 }
 
 /// At once: the queue forgets by itself who has been silent for some seconds.

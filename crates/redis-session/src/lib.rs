@@ -5,6 +5,8 @@ mod binding;
 mod code_options;
 mod codes;
 mod error;
+#[cfg(feature = "tower")]
+pub mod http;
 mod id;
 mod issue;
 mod keys;
@@ -15,6 +17,8 @@ mod scripts;
 mod sessions;
 mod stored;
 mod tokens;
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+pub mod tower_sessions;
 mod value;
 mod version;
 

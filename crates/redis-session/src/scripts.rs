@@ -1,6 +1,8 @@
 //! One typed function per script and per plain command; nothing else knows their wire shapes.
 
 pub(crate) mod one_time;
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+pub(crate) mod tower;
 
 use crate::keys::SessionKeys;
 use crate::options::{Options, WhenFull};
