@@ -1,15 +1,16 @@
 //! One `begin` on its way: claim, or judge what is there.
 
+use crate::audit::AuditEvent;
 use crate::begin::Begin;
 use crate::claim::{Claim, Completion};
-use crate::durable::Kept;
+use crate::durable::{Author, Kept};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
-use crate::payload;
 use crate::record::{Owner, Record, State};
 use crate::scripts::{self, Succession};
 use crate::takeover::{Takeover, Verdict};
+use crate::{keys, payload};
 use redis_patterns_core::until_answered;
 use redis_patterns_core::{BootInstant, Key, Redis};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(crate) struct Asked<'a> {
     options: &'a Arc<Options>,
     claim: Record,
     since: BootInstant,
+    /// Whether the trail knows of the claim.
+    claim_noted: bool,
     delivered: bool,
 }
 
@@ -44,6 +47,7 @@ impl<'a> Asked<'a> {
             options,
             claim: Record::claim(Owner::random()?, fingerprint, 1, options),
             since: BootInstant::now(),
+            claim_noted: false,
             delivered: false,
         })
     }
@@ -62,28 +66,38 @@ impl<'a> Asked<'a> {
             if seen.owner == self.claim.owner {
                 return self.began().await;
             }
-            if seen.fingerprint != self.claim.fingerprint {
-                return Ok(Begin::Mismatch);
+            if let Some(answer) = self.told_by(&seen).await? {
+                return Ok(answer);
             }
-            match seen.state {
-                State::Done => {
-                    return Ok(Begin::Replay(payload::load(self.options, self.key, seen.outcome)?));
-                }
-                State::InDoubt => return Ok(Begin::InDoubt),
-                State::Pending if rounds == ROUNDS => return Ok(contended()),
-                State::Pending => rounds += 1,
+            if rounds == ROUNDS {
+                return Ok(contended());
             }
-            if let Some(retry_after) = seen.believed_alive() {
-                return Ok(Begin::InProgress { retry_after });
-            }
+            rounds += 1;
             there = match self.succeed(&seen).await? {
-                Succession::Taken if self.doubts_at_once() => return Ok(Begin::InDoubt),
+                Succession::Taken if self.doubts_at_once() => {
+                    return self.noted(Begin::InDoubt, AuditEvent::InDoubt, seen.attempt).await;
+                }
                 Succession::Taken => return self.began().await,
                 Succession::Alive(left) => return Ok(Begin::InProgress { retry_after: left }),
                 Succession::Changed(record) => Some(record),
                 Succession::Gone => self.claim().await?,
             };
         }
+    }
+
+    /// The answer that a record gives by itself; `None` if the server has to judge its lease.
+    async fn told_by(&self, seen: &Record) -> Result<Option<Begin>, Error> {
+        if seen.fingerprint != self.claim.fingerprint {
+            return self.noted(Begin::Mismatch, AuditEvent::Mismatch, seen.attempt).await.map(Some);
+        }
+        Ok(match seen.state {
+            State::Done => {
+                let outcome = payload::load(self.options, self.key, seen.outcome.clone())?;
+                Some(self.noted(Begin::Replay(outcome), AuditEvent::Replayed, seen.attempt).await?)
+            }
+            State::InDoubt => Some(Begin::InDoubt),
+            State::Pending => seen.believed_alive().map(|retry_after| Begin::InProgress { retry_after }),
+        })
     }
 
     async fn claim(&mut self) -> Result<Option<Record>, Error> {
@@ -106,8 +120,11 @@ impl<'a> Asked<'a> {
     }
 
     /// The claim stands. Those who may know better are asked under it: one caller at a time.
-    async fn began(&self) -> Result<Begin, Error> {
+    async fn began(&mut self) -> Result<Begin, Error> {
         let claim = self.started();
+        let event = if claim.attempt() == 1 { AuditEvent::Claimed } else { AuditEvent::TakenOver };
+        claim.hold_while(|_| self.options.note(event, Author::from(&claim))).await?;
+        self.claim_noted = true;
         if let Some(store) = self.options.store() {
             let kept = claim.hold_while(|_| store.lookup(claim.request())).await.map_err(Error::Durable)?;
             if let Some(kept) = kept {
@@ -123,16 +140,38 @@ impl<'a> Asked<'a> {
         };
         match verdict {
             Verdict::Rerun => Ok(Begin::Started(claim)),
-            Verdict::Done(outcome) => settled(Begin::Replay(outcome.clone()), claim.complete(outcome).await?),
-            Verdict::InDoubt => settled(Begin::InDoubt, claim.indeterminate().await?),
+            Verdict::Done(outcome) => match claim.complete(outcome.clone()).await? {
+                Completion::Stored => {
+                    self.noted(Begin::Replay(outcome), AuditEvent::Replayed, attempts + 1).await
+                }
+                Completion::Lost => Ok(contended()),
+            },
+            Verdict::InDoubt => Ok(match claim.indeterminate().await? {
+                Completion::Stored => Begin::InDoubt,
+                Completion::Lost => contended(),
+            }),
         }
     }
 
     /// Redis forgot what the store knows: it is told again.
     async fn kept(&self, claim: Claim, kept: Kept) -> Result<Begin, Error> {
-        let same = kept.fingerprint == self.claim.fingerprint;
-        let begin = if same { Begin::Replay(kept.outcome.clone()) } else { Begin::Mismatch };
-        settled(begin, claim.complete_as(kept).await?)
+        let attempt = claim.attempt();
+        let (begin, event) = if kept.fingerprint == self.claim.fingerprint {
+            (Begin::Replay(kept.outcome.clone()), AuditEvent::Replayed)
+        } else {
+            (Begin::Mismatch, AuditEvent::Mismatch)
+        };
+        match claim.complete_as(kept).await? {
+            Completion::Stored => self.noted(begin, event, attempt).await,
+            Completion::Lost => Ok(contended()),
+        }
+    }
+
+    /// An answer that is in the trail, about the attempt that the record is from.
+    async fn noted(&self, answer: Begin, event: AuditEvent, attempt: u32) -> Result<Begin, Error> {
+        let by = Author { request: keys::request(self.key), fingerprint: self.claim.fingerprint, attempt };
+        self.options.note(event, by).await?;
+        Ok(answer)
     }
 
     fn started(&self) -> Claim {
@@ -141,11 +180,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The answer, if the record now says the same.
-fn settled(answer: Begin, ended: Completion) -> Result<Begin, Error> {
-    Ok(if ended == Completion::Stored { answer } else { contended() })
-}
-
+/// The record changed hands meanwhile: another caller's answer will count.
 fn contended() -> Begin {
     Begin::InProgress { retry_after: CONTENDED }
 }
@@ -155,10 +190,13 @@ impl Drop for Asked<'_> {
         if self.delivered {
             return;
         }
-        let (redis, key, claim) = (self.redis.clone(), self.key.clone(), self.claim.clone());
+        let (claim, noted) = (self.started(), self.claim_noted);
         self.redis.detach(async move {
             // Best effort: what fails here ends with the lease.
-            let _ = scripts::release(&redis, &key, &claim).await;
+            let released = scripts::release(&claim.redis, &claim.key, &claim.record).await;
+            if noted && matches!(released, Ok(true)) {
+                let _ = claim.options.note(AuditEvent::Released, Author::from(&claim)).await;
+            }
         });
     }
 }

@@ -1,18 +1,18 @@
 //! The right and the duty to do the work.
 
-use crate::durable::Kept;
+use crate::audit::AuditEvent;
+use crate::durable::{Author, Kept};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
-use crate::payload;
 use crate::record::Record;
-use crate::scripts;
+use crate::{keys, payload, scripts, telemetry};
 use bytes::Bytes;
 use redis_patterns_core::until_answered;
 use redis_patterns_core::{BootInstant, Error as RedisError, ErrorKind, Executed, Key, Redis};
 use std::fmt;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 /// Whether the outcome was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,7 @@ impl Claim {
     /// request. It is what to send as the idempotency key to services further down.
     #[must_use]
     pub fn request(&self) -> &str {
-        let name = self.key.as_str();
-        // The key is `ns:idem:{hash}`, made in keys.rs.
-        name.rsplit('{').next().unwrap_or(name).trim_end_matches('}')
+        keys::request(&self.key)
     }
 
     /// The fingerprint of the request.
@@ -98,7 +96,7 @@ impl Claim {
     pub async fn complete(self, outcome: impl Into<Bytes>) -> Result<Completion, Error> {
         let outcome = payload::store(&self.options, &self.key, outcome.into())?;
         let done = self.record.done(outcome);
-        self.end(done).await
+        self.end(done, AuditEvent::Completed).await
     }
 
     /// Records that the work ended and nobody knows what it did, such as after a call further down
@@ -121,7 +119,7 @@ impl Claim {
     /// It is sent again, three times in all: the owner's token makes the second run find the first.
     pub async fn indeterminate(self) -> Result<Completion, Error> {
         let in_doubt = self.record.in_doubt();
-        self.end(in_doubt).await
+        self.end(in_doubt, AuditEvent::InDoubt).await
     }
 
     /// Stores what a durable store knows of the request.
@@ -129,15 +127,29 @@ impl Claim {
         let outcome = payload::store(&self.options, &self.key, kept.outcome)?;
         let mut done = self.record.done(outcome);
         done.fingerprint = kept.fingerprint;
-        self.end(done).await
+        self.end(done, AuditEvent::Restored).await
     }
 
-    async fn end(self, ended: Record) -> Result<Completion, Error> {
-        let (redis, key) = (self.redis.clone(), self.key);
-        let stored = self
-            .redis
-            .detach(async move { until_answered(|| scripts::complete(&redis, &key, &ended)).await });
-        Ok(if joined(stored, "idem/complete").await? { Completion::Stored } else { Completion::Lost })
+    async fn end(self, ended: Record, event: AuditEvent) -> Result<Completion, Error> {
+        let held = self.finish(End::As(ended), event).await?;
+        Ok(if held { Completion::Stored } else { Completion::Lost })
+    }
+
+    /// Tells Redis and the trail how the claim ends, in a task of its own; answers whether it was
+    /// the caller's to end.
+    async fn finish(self, end: End, event: AuditEvent) -> Result<bool, Error> {
+        let redis = self.redis.clone();
+        let finishing = async move {
+            let held = until_answered(|| end.send(&self)).await?;
+            let event = if held { event } else { AuditEvent::Lost };
+            telemetry::ended(event, self.since.elapsed());
+            self.options.note(event, Author::from(&self)).await?;
+            Ok(held)
+        };
+        redis.detach(finishing.instrument(telemetry::ending())).await.map_err(|_| {
+            let what = "the runtime is shutting down";
+            RedisError::new(ErrorKind::Closed, Executed::Maybe, "idem/end", what)
+        })?
     }
 
     /// Gives the request back as if this attempt had never been. Only for work that had no effect.
@@ -160,11 +172,8 @@ impl Claim {
     /// It is sent again, three times in all. If another request claimed the key in between, that is
     /// reported as [`Release::Lost`]; nothing is taken from it.
     pub async fn release(self) -> Result<Release, Error> {
-        let redis = self.redis.clone();
-        let released = redis.detach(async move {
-            until_answered(|| scripts::release(&self.redis, &self.key, &self.record)).await
-        });
-        Ok(if joined(released, "idem/release").await? { Release::Released } else { Release::Lost })
+        let held = self.finish(End::Release, AuditEvent::Released).await?;
+        Ok(if held { Release::Released } else { Release::Lost })
     }
 
     /// Gives the request up at once instead of when the lease is over, for work that failed half
@@ -184,22 +193,28 @@ impl Claim {
     ///
     /// As [`Self::release`].
     pub async fn abandon(self) -> Result<Release, Error> {
-        let redis = self.redis.clone();
-        let abandoned = redis.detach(async move {
-            until_answered(|| scripts::abandon(&self.redis, &self.key, &self.record)).await
-        });
-        Ok(if joined(abandoned, "idem/abandon").await? { Release::Released } else { Release::Lost })
+        let held = self.finish(End::Abandon, AuditEvent::Abandoned).await?;
+        Ok(if held { Release::Released } else { Release::Lost })
     }
 }
 
-/// The answer of a detached step.
-async fn joined<T>(
-    task: JoinHandle<Result<T, RedisError>>,
-    operation: &'static str,
-) -> Result<T, RedisError> {
-    let stopped =
-        |_| RedisError::new(ErrorKind::Closed, Executed::Maybe, operation, "the runtime is shutting down");
-    task.await.map_err(stopped)?
+/// How a claim ends.
+enum End {
+    /// With this record in its place.
+    As(Record),
+    Release,
+    Abandon,
+}
+
+impl End {
+    async fn send(&self, claim: &Claim) -> Result<bool, RedisError> {
+        let (redis, key) = (&claim.redis, &claim.key);
+        match self {
+            Self::As(ended) => scripts::complete(redis, key, ended).await,
+            Self::Release => scripts::release(redis, key, &claim.record).await,
+            Self::Abandon => scripts::abandon(redis, key, &claim.record).await,
+        }
+    }
 }
 
 impl fmt::Debug for Claim {

@@ -2,7 +2,7 @@
 
 use crate::claim::Claim;
 use crate::error::Error;
-use crate::scripts;
+use crate::{scripts, telemetry};
 use redis_patterns_core::BootInstant;
 use std::fmt;
 use std::future::Future;
@@ -93,7 +93,7 @@ impl Claim {
         tokio::select! {
             biased;
             output = &mut work => return output,
-            () = self.renew_until_lost() => {}
+            () = self.renew_until_lost() => telemetry::lease_lost(),
         }
         lost.send_replace(true);
         work.await

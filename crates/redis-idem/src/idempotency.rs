@@ -1,13 +1,15 @@
 //! The handle that a service holds.
 
 use crate::ask::Asked;
+use crate::audit::AuditEvent;
 use crate::begin::Begin;
+use crate::durable::Author;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::options::Options;
 use crate::record::State;
 use crate::scope::Scope;
-use crate::{keys, payload, scripts};
+use crate::{keys, payload, scripts, telemetry};
 use bytes::Bytes;
 use redis_patterns_core::Redis;
 use std::sync::Arc;
@@ -112,7 +114,7 @@ impl Idempotency {
         fingerprint: Fingerprint,
     ) -> Result<Begin, Error> {
         let key = keys::record(self.redis.namespace(), scope, operation, key.as_ref())?;
-        Asked::new(&self.redis, &key, fingerprint, &self.options)?.answer().await
+        telemetry::asked(Asked::new(&self.redis, &key, fingerprint, &self.options)?.answer()).await
     }
 
     /// Settles a request that is [in doubt](Begin::InDoubt), for an operator or a reconciliation
@@ -143,9 +145,14 @@ impl Idempotency {
         };
         let settled = match resolution {
             Resolution::Rerun => seen.abandoned(),
-            Resolution::Done(outcome) => seen.done(payload::store(&self.options, &key, outcome)?),
+            Resolution::Done(outcome) => seen.found_done(payload::store(&self.options, &key, outcome)?)?,
         };
-        let replaced = scripts::resolve(&self.redis, &key, &seen, &settled).await?;
-        Ok(if replaced { Resolved::Settled } else { Resolved::NotInDoubt })
+        if !scripts::resolve(&self.redis, &key, &seen, &settled).await? {
+            return Ok(Resolved::NotInDoubt);
+        }
+        let (request, fingerprint) = (keys::request(&key), seen.fingerprint);
+        let by = Author { request, fingerprint, attempt: seen.attempt };
+        self.options.note(AuditEvent::Resolved, by).await?;
+        Ok(Resolved::Settled)
     }
 }

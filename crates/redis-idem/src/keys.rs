@@ -32,3 +32,9 @@ pub(crate) fn record(
     let hash = FieldHasher::new(DOMAIN).field(kind).field(id).field(operation).field(key).finish();
     Ok(namespace.key(PATTERN, &Tag::of(hash.to_hex())))
 }
+
+/// The name of a request: the hash in its record's key.
+pub(crate) fn request(record: &Key) -> &str {
+    let name = record.as_str();
+    name.rsplit('{').next().unwrap_or(name).trim_end_matches('}')
+}

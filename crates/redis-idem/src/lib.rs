@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ask;
+mod audit;
 mod begin;
 mod claim;
 mod durable;
@@ -21,11 +22,13 @@ mod scripts;
 #[cfg(feature = "sqlx")]
 pub mod sql;
 mod takeover;
+pub mod telemetry;
 mod wait;
 
+pub use audit::{AuditEvent, AuditTrail};
 pub use begin::Begin;
 pub use claim::{Claim, Completion, Release};
-pub use durable::{DurableStore, Kept};
+pub use durable::{Author, DurableStore, Kept};
 pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use hold::{Heartbeat, Loss};

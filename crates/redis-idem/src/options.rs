@@ -1,6 +1,7 @@
 //! How long records live and how long a worker is believed alive.
 
-use crate::durable::DurableStore;
+use crate::audit::{AuditEvent, AuditTrail};
+use crate::durable::{Author, DurableStore};
 use crate::error::Error;
 use crate::takeover::Takeover;
 #[cfg(feature = "encrypt")]
@@ -27,6 +28,7 @@ pub struct Options {
     lease: Duration,
     takeover: Takeover,
     durable: Option<Arc<dyn DurableStore>>,
+    audit: Option<Arc<dyn AuditTrail>>,
     #[cfg(feature = "compress")]
     compress_above: Option<usize>,
     #[cfg(feature = "encrypt")]
@@ -43,6 +45,7 @@ impl Options {
             lease: Duration::from_secs(30),
             takeover: Takeover::Rerun,
             durable: None,
+            audit: None,
             #[cfg(feature = "compress")]
             compress_above: None,
             #[cfg(feature = "encrypt")]
@@ -85,6 +88,19 @@ impl Options {
     pub fn durable(mut self, store: Arc<dyn DurableStore>) -> Self {
         self.durable = Some(store);
         self
+    }
+
+    /// Tells `trail` what becomes of each request, for the price of one write at each step; nobody
+    /// is told unless set. See [`AuditTrail`] for what a trail that cannot be written does.
+    #[must_use]
+    pub fn audit(mut self, trail: Arc<dyn AuditTrail>) -> Self {
+        self.audit = Some(trail);
+        self
+    }
+
+    pub(crate) async fn note(&self, event: AuditEvent, by: Author<'_>) -> Result<(), Error> {
+        let Some(trail) = &self.audit else { return Ok(()) };
+        trail.append(event, by).await.map_err(Error::Audit)
     }
 
     /// Compresses outcomes of more than 1 KiB (LZ4), if that makes them shorter; none unless set.
@@ -174,6 +190,7 @@ impl fmt::Debug for Options {
             .field("lease", &self.lease)
             .field("takeover", &self.takeover)
             .field("durable", &self.durable.is_some())
+            .field("audit", &self.audit.is_some())
             .finish()
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common::{BODY, begin, end_lease, key_of, replayed, start};
 use redis_idem::sql::{Recorded, SqlRecords};
 use redis_idem::{
-    Begin, Claim, Completion, DurableStore, Error, Fingerprint, Idempotency, Kept, Options, Takeover,
+    Author, Begin, Claim, Completion, DurableStore, Error, Fingerprint, Idempotency, Kept, Options, Takeover,
 };
 use redis_patterns_core::Args;
 use redis_patterns_testkit::harness::{TestRedis, own};
@@ -35,8 +35,7 @@ fn engine(t: &TestRedis, store: Arc<dyn DurableStore>, takeover: Takeover) -> Id
 async fn commit(pool: &SqlitePool, claim: &Claim, outcome: &[u8]) -> Recorded {
     let mut transaction = pool.begin().await.unwrap();
     let records = SqlRecords::new(pool.clone());
-    let recorded =
-        records.record(&mut transaction, claim.request(), claim.fingerprint(), outcome).await.unwrap();
+    let recorded = records.record(&mut transaction, claim, outcome).await.unwrap();
     transaction.commit().await.unwrap();
     recorded
 }
@@ -134,12 +133,13 @@ async fn sqlite_rolls_the_row_back_with_the_work_and_deletes_the_old() {
     let records = SqlRecords::new(pool.clone());
     records.create_table().await.unwrap();
     let fingerprint = Fingerprint::of("b");
+    let by = move |request| Author { request, fingerprint, attempt: 1 };
     let mut transaction = pool.begin().await.unwrap();
-    assert_eq!(records.record(&mut transaction, "r", fingerprint, b"x").await.unwrap(), Recorded::New);
+    assert_eq!(records.record(&mut transaction, by("r"), b"x").await.unwrap(), Recorded::New);
     transaction.rollback().await.unwrap();
     assert_eq!(records.lookup("r").await.unwrap(), None);
     let mut transaction = pool.begin().await.unwrap();
-    let _ = records.record(&mut transaction, "r", fingerprint, b"x").await.unwrap();
+    let _ = records.record(&mut transaction, by("r"), b"x").await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(records.delete_older_than(Duration::from_secs(60)).await.unwrap(), 0);
     sqlx::query("UPDATE redis_idem_record SET recorded_at = recorded_at - 61").execute(&pool).await.unwrap();
@@ -155,13 +155,14 @@ async fn postgres_keeps_one_of_two_transactions_at_once() {
     records.create_table().await.unwrap();
     records.create_table().await.unwrap();
     let fingerprint = Fingerprint::of("b");
+    let by = move |request| Author { request, fingerprint, attempt: 1 };
     let mut first = pool.begin().await.unwrap();
-    assert_eq!(records.record(&mut first, "r", fingerprint, b"first").await.unwrap(), Recorded::New);
+    assert_eq!(records.record(&mut first, by("r"), b"first").await.unwrap(), Recorded::New);
     let waiting = tokio::spawn({
         let (records, pool) = (records.clone(), pool.clone());
         async move {
             let mut second = pool.begin().await.unwrap();
-            records.record(&mut second, "r", fingerprint, b"second").await.unwrap()
+            records.record(&mut second, by("r"), b"second").await.unwrap()
         }
     });
     // The second waits for the row of the first.

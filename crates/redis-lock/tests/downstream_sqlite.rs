@@ -1,70 +1,18 @@
-//! The count in SQLite, its fence checked in the transaction of the write.
+//! The count in SQLite.
 
 #![allow(clippy::unwrap_used)]
 
-mod downstream;
+#[macro_use]
+#[path = "downstream/sql.rs"]
+mod sql;
 
-use downstream::{NAME, Stock};
-use redis_lock::sql::{Checked, Fenced, SqlFences};
-use redis_lock::{FenceStore, FencingToken, Redis, Verdict};
-use redis_patterns_testkit::harness::TestRedis;
-use redis_patterns_testkit::on_every_topology;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{Pool, Sqlite};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-struct Database {
-    pool: Pool<Sqlite>,
-    fences: SqlFences<Sqlite>,
-}
-
-/// Takes what only a passed check makes.
-async fn set(stock: &mut Fenced<'_, Sqlite>, count: i64) {
-    sqlx::query("UPDATE stock SET count = $1").bind(count).execute(&mut **stock).await.unwrap();
-}
-
-impl FenceStore for Database {
-    type Error = sqlx::Error;
-
-    async fn seal(&self, resource: &str, fence: FencingToken) -> Result<Verdict, sqlx::Error> {
-        self.fences.seal(resource, fence).await
-    }
-}
-
-impl Stock for Database {
-    async fn open(place: &str, _: &Redis) -> Self {
-        let pool = connect(place).await;
-        Self { fences: SqlFences::new(pool.clone()), pool }
-    }
-
-    async fn read(&self) -> i64 {
-        let (count,) = sqlx::query_as("SELECT count FROM stock").fetch_one(&self.pool).await.unwrap();
-        count
-    }
-
-    async fn write(&self, fence: FencingToken, count: i64) -> bool {
-        let Checked::Admitted(mut transaction) = self.fences.begin(NAME, fence).await.unwrap() else {
-            return false;
-        };
-        set(&mut transaction, count).await;
-        transaction.commit().await.unwrap();
-        true
-    }
-}
-
-/// The tables of a new, empty database.
-async fn prepare(place: &str) {
-    let pool = connect(place).await;
-    let fences = SqlFences::new(pool.clone());
-    // Twice: it may be there already.
-    fences.create_table().await.unwrap();
-    fences.create_table().await.unwrap();
-    for statement in ["CREATE TABLE stock (count BIGINT NOT NULL)", "INSERT INTO stock VALUES (0)"] {
-        sqlx::query(statement).execute(&pool).await.unwrap();
-    }
-}
+sql_downstream!(Sqlite);
 
 async fn connect(place: &str) -> Pool<Sqlite> {
     let options = SqliteConnectOptions::new()
@@ -99,45 +47,5 @@ impl Drop for Place {
         if let Some(folder) = self.0.parent() {
             let _ = std::fs::remove_dir_all(folder);
         }
-    }
-}
-
-#[test]
-fn worker() {
-    downstream::worker::<Database>();
-}
-
-on_every_topology! {
-    async fn a_stopped_holder_is_refused(t: TestRedis) {
-        let place = Place::new().await;
-        downstream::a_stopped_holder_is_refused::<Database>(&t, place.url()).await;
-    }
-
-    async fn only_a_seal_stops_a_write_between_read_and_write(t: TestRedis) {
-        let place = Place::new().await;
-        downstream::only_a_seal_stops_a_write_between_read_and_write::<Database>(&t, place.url()).await;
-    }
-
-    async fn a_lock_whose_fence_was_lost_heals(t: TestRedis) {
-        let place = Place::new().await;
-        downstream::a_lock_whose_fence_was_lost_heals::<Database>(&t, place.url()).await;
-    }
-
-    async fn equal_fences_pass_and_the_highest_stays(t: TestRedis) {
-        let place = Place::new().await;
-        downstream::equal_fences_pass_and_the_highest_stays::<Database>(&t, place.url()).await;
-    }
-
-    /// Other resources, and a transaction that is not committed, leave no trace.
-    async fn a_fence_counts_for_its_resource_and_with_its_commit(t: TestRedis) {
-        let place = Place::new().await;
-        let database = Database::open(place.url(), &t.redis).await;
-        let fence = |number| FencingToken::new(number).unwrap();
-        let begun = database.fences.begin("a", fence(9)).await.unwrap();
-        begun.admitted().unwrap().rollback().await.unwrap();
-        assert!(database.fences.seal("a", fence(3)).await.unwrap().is_admitted());
-        assert!(database.fences.seal("b", fence(1)).await.unwrap().is_admitted());
-        drop(database.fences.begin("a", fence(8)).await.unwrap().admitted().unwrap());
-        assert_eq!(database.fences.seal("a", fence(2)).await.unwrap(), Verdict::Stale { highest: fence(3) });
     }
 }

@@ -6,7 +6,7 @@ use redis_lock::{Error, LockGuard, LockOptions, Locks, Namespace, Redis, Release
 use redis_patterns_core::{Args, BootInstant, Executed, Key, Tag};
 use redis_patterns_testkit::faults::process::{self, Worker};
 use redis_patterns_testkit::faults::{self, Match, Proxy, stats};
-use redis_patterns_testkit::harness::{TestRedis, own};
+use redis_patterns_testkit::harness::{TestRedis, eventually, own};
 use redis_patterns_testkit::on_every_topology;
 use redis_patterns_testkit::servers::Options;
 use std::time::Duration;
@@ -27,11 +27,9 @@ async fn take(locks: &Locks) -> LockGuard {
 
 /// Waits for the lock to be freed, far within its lease of an hour.
 async fn freed(redis: &Redis) {
-    let started = BootInstant::now();
-    while redis.command::<i64>("EXISTS", &[&key(redis)], &Args::new()).await.unwrap() == 1 {
-        assert!(started.elapsed() < PATIENCE, "the lock stays to its lease");
-        tokio::task::yield_now().await;
-    }
+    let lock = key(redis);
+    let gone = async || redis.command::<i64>("EXISTS", &[&lock], &Args::new()).await.unwrap() == 0;
+    eventually("the lock is freed before its lease ends", gone).await;
 }
 
 /// A handle that reaches the server through a proxy, which stands before a single server.
@@ -113,17 +111,10 @@ async fn a_guard_dropped_while_redis_is_away_is_freed_when_it_is_back() {
     let connections = proxy.counts().connections;
     proxy.refuse();
     proxy.cut_all();
-    let started = BootInstant::now();
     // Until every connection is cut, the release could still pass.
-    while proxy.counts().cuts < connections {
-        assert!(started.elapsed() < PATIENCE, "a connection is not cut");
-        tokio::task::yield_now().await;
-    }
+    eventually("every connection is cut", async || proxy.counts().cuts >= connections).await;
     drop(guard);
-    while proxy.counts().refused < 3 {
-        assert!(started.elapsed() < PATIENCE, "the client does not come back");
-        tokio::task::yield_now().await;
-    }
+    eventually("the client comes back", async || proxy.counts().refused >= 3).await;
     assert_eq!(t.redis.command::<i64>("EXISTS", &[&key(&t.redis)], &Args::new()).await.unwrap(), 1);
     proxy.accept();
     freed(&t.redis).await;
@@ -165,14 +156,8 @@ on_every_topology! {
         let locks = locks(&t.redis);
         assert!(locks.try_lock("a").await.unwrap().acquired().is_none());
         worker.kill().await.unwrap();
-        let started = BootInstant::now();
-        let guard = loop {
-            if let Some(guard) = locks.try_lock("a").await.unwrap().acquired() {
-                break guard;
-            }
-            assert!(started.elapsed() < PATIENCE, "a dead holder is missed for ever");
-            tokio::task::yield_now().await;
-        };
+        // Nothing tells of a death: it is found when the lease has ended.
+        let guard = locks.lock("a", PATIENCE).await.unwrap().acquired().expect("a dead holder is missed");
         assert!(guard.fence().unwrap().get() > fence);
     }
 }

@@ -1,6 +1,6 @@
 //! A cluster that moves slots and loses primaries under load.
 
-use redis_patterns_core::{Args, Error, Executed, Key, Redis, Script, Tag};
+use redis_patterns_core::{Args, Error, ErrorKind, Executed, Key, Notice, Redis, Script, Subscription, Tag};
 use redis_patterns_testkit::faults::redis::SlotMove;
 use redis_patterns_testkit::harness::own;
 use redis_patterns_testkit::servers::{Cluster, Options};
@@ -149,4 +149,71 @@ async fn assert_old_primary_is_followed_back(cluster: &Cluster, redis: &Redis, p
     cluster.wait_healthy().unwrap();
     cluster.failover(pair.left.slot()).unwrap();
     add_until_it_works(redis, pair, Duration::from_secs(30)).await;
+}
+
+/// Publishes until the subscription hears it; says whether it was told before that it may have missed some.
+async fn publish_until_heard(redis: &Redis, channel: &Key, subscription: &mut Subscription) -> bool {
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut missed = false;
+    for number in 0.. {
+        assert!(Instant::now() < until, "nothing was heard any more");
+        let word = format!("word {number}");
+        if redis.publish(channel, &word).await.is_err() {
+            continue;
+        }
+        let heard = async {
+            loop {
+                match subscription.next().await.unwrap() {
+                    Notice::Missed => missed = true,
+                    Notice::Message(message) if message == word => return,
+                    Notice::Message(_) => {}
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_millis(500), heard).await.is_ok() {
+            break;
+        }
+    }
+    missed
+}
+
+/// fred's own subscriber stays with the dead node until a slot map is read by somebody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_follows_its_channel_to_the_new_primary() {
+    let cluster = own::cluster(Options::new()).await;
+    let redis = Redis::connect(cluster.url()).await.unwrap();
+    let channel = redis.namespace().key("news", &Tag::of("a"));
+    let other = redis.namespace().key("news", &Tag::of("b"));
+    assert_ne!(channel.slot(), other.slot());
+    let mut subscription = redis.subscribe(&channel).await.unwrap();
+    let mut untouched = redis.subscribe(&other).await.unwrap();
+    assert!(!publish_until_heard(&redis, &channel, &mut subscription).await);
+
+    let node = cluster.primary_of(channel.slot()).unwrap();
+    node.kill().unwrap();
+    cluster.wait_new_primary(channel.slot(), node).unwrap();
+    assert!(
+        publish_until_heard(&redis, &channel, &mut subscription).await,
+        "who was cut off must read the state again"
+    );
+    publish_until_heard(&redis, &other, &mut untouched).await;
+    redis.close().await;
+    assert_eq!(subscription.next().await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// The node that gives the slot away ends the subscription without an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_follows_a_slot_that_was_moved() {
+    let cluster = own::cluster(Options::new()).await;
+    let redis = Redis::connect(cluster.url()).await.unwrap();
+    let channel = redis.namespace().key("news", &Tag::of("a"));
+    let mut subscription = redis.subscribe(&channel).await.unwrap();
+    let from = cluster.primary_of(channel.slot()).unwrap().address();
+    let primaries: Vec<_> = cluster.primaries().into_iter().map(|node| node.address()).collect();
+    let to = primaries.iter().find(|node| **node != from).unwrap();
+    SlotMove::begin(channel.slot(), &from, to).await.unwrap().finish(&primaries).await.unwrap();
+    assert!(
+        publish_until_heard(&redis, &channel, &mut subscription).await,
+        "the way there may have cost some"
+    );
 }

@@ -63,3 +63,10 @@ pub(crate) fn code(namespace: &Namespace, place: &[u8; SUBJECT]) -> CodeKeys {
     let tag = Tag::of(hex(place));
     CodeKeys { place: namespace.key("otc", &tag), failures: namespace.part("otc", &tag, "failures") }
 }
+
+/// `ns:tower:{hash}`: a session of tower-sessions.
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+pub(crate) fn tower_session(namespace: &Namespace, id: i128) -> Key {
+    let hash = FieldHasher::new("redis-session/tower").field(id.to_le_bytes()).finish();
+    namespace.key("tower", &Tag::of(hash.to_hex()))
+}

@@ -1,12 +1,14 @@
 //! One typed function per script and per plain command; nothing else knows their wire shapes.
 
 pub(crate) mod one_time;
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+pub(crate) mod tower;
 
 use crate::keys::SessionKeys;
 use crate::options::{Options, WhenFull};
 use crate::version::Version;
 use bytes::Bytes;
-use redis_patterns_core::{Args, Error, Key, Redis, Script, millis, script};
+use redis_patterns_core::{Args, Error, FromReply, Key, Redis, Script, Value, millis, script};
 
 static CREATE: Script = script!("session/create", "scripts/create.lua");
 static HEADS: Script = script!("session/heads", "scripts/heads.lua");
@@ -86,7 +88,14 @@ pub(crate) async fn load(
         Touch::AtOnce => idle_ms,
     };
     let args = times(redis, options).int(untouched_ms).bytes(&keys.member);
-    redis.run(&LOAD, &[&keys.session, &keys.index], &args).await
+    match redis.run::<Value>(&LOAD, &[&keys.session, &keys.index], &args).await? {
+        Value::Nil => Ok(None),
+        Value::Bytes(stored) => Ok(Some((false, stored))),
+        touched => match <(u32, Bytes)>::from_reply(touched) {
+            Some((1, stored)) => Ok(Some((true, stored))),
+            _ => Err(unknown_code(&LOAD)),
+        },
+    }
 }
 
 /// Replaces the value if the session is there and, if one is given, has the version `expected`.

@@ -117,6 +117,8 @@ where
         Ok(Begin::InProgress { retry_after }) => refuse(Problem::Outstanding(retry_after)),
         Ok(Begin::InDoubt) => refuse(Problem::InDoubt),
         Ok(Begin::Mismatch) => refuse(Problem::Reused),
+        // Unclaimed is one thing, unrecorded another.
+        Err(Error::Audit(_)) => refuse(Problem::Unavailable),
         Err(error) if error.is_outage() => match settings.when_down {
             WhenDown::Refuse => refuse(Problem::Unavailable),
             WhenDown::RunUnclaimed => Ok(theirs(inner.call(request).await?)),

@@ -13,7 +13,7 @@
 //!
 //! if let Begin::Started(claim) = requests.begin(&Scope::tenant("acme"), "pay", "k", Fingerprint::of("10")).await? {
 //!     let mut transaction = pool.begin().await?;
-//!     match records.record(&mut transaction, claim.request(), claim.fingerprint(), b"paid").await? {
+//!     match records.record(&mut transaction, &claim, b"paid").await? {
 //!         Recorded::New => {
 //!             sqlx::query("INSERT INTO payments (amount) VALUES (10)").execute(&mut *transaction).await?;
 //!             transaction.commit().await?;
@@ -29,6 +29,25 @@
 //! # }
 //! ```
 
+//!
+//! [`SqlTrail`] keeps the audit trail of [`Options::audit`](crate::Options::audit) in the same databases.
+
+/// Calls a macro for each database with the words in which they differ: the type of bytes, a key that
+/// counts up, and the time now in seconds.
+macro_rules! for_each_database {
+    ($of:ident) => {
+        $of!(
+            sqlx::Postgres,
+            "BYTEA",
+            "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+            "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)"
+        );
+        $of!(sqlx::Sqlite, "BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT", "unixepoch()");
+    };
+}
+
 mod records;
+mod trail;
 
 pub use records::{Recorded, SqlRecords};
+pub use trail::{AuditEntry, SqlTrail};

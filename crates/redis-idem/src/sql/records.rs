@@ -1,10 +1,12 @@
 //! The table of outcomes.
 
-use crate::durable::{DurableStore, Kept};
+use super::trail::SqlTrail;
+use crate::audit::AuditEvent;
+use crate::durable::{Author, DurableStore, Kept};
 use crate::fingerprint::Fingerprint;
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx::{Database, Pool, Postgres, Sqlite};
+use sqlx::{Database, Pool};
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -25,11 +27,12 @@ pub enum Recorded {
 #[derive(Debug)]
 pub struct SqlRecords<DB: Database> {
     pool: Pool<DB>,
+    trail: Option<SqlTrail<DB>>,
 }
 
 impl<DB: Database> Clone for SqlRecords<DB> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone() }
+        Self { pool: self.pool.clone(), trail: self.trail.clone() }
     }
 }
 
@@ -38,7 +41,15 @@ impl<DB: Database> SqlRecords<DB> {
     /// database that the work writes to.
     #[must_use]
     pub fn new(pool: Pool<DB>) -> Self {
-        Self { pool }
+        Self { pool, trail: None }
+    }
+
+    /// Adds [`AuditEvent::Recorded`] to `trail` in the transaction of the work; a trail in another
+    /// database would not commit with it. Not added unless set.
+    #[must_use]
+    pub fn audited(mut self, trail: SqlTrail<DB>) -> Self {
+        self.trail = Some(trail);
+        self
     }
 }
 
@@ -53,10 +64,9 @@ fn kept((fingerprint, outcome): Row) -> Result<Kept, sqlx::Error> {
     Ok(Kept { fingerprint: Fingerprint::from_bytes(fingerprint), outcome: Bytes::from(outcome) })
 }
 
-/// The same for each database; sqlx cannot express it once for all, and they differ in two words:
-/// the type of bytes, and the time now in seconds.
+/// The same for each database; sqlx cannot express it once for all.
 macro_rules! records_of {
-    ($DB:ty, $bytes:literal, $now:literal) => {
+    ($DB:ty, $bytes:literal, $counted:literal, $now:literal) => {
         impl SqlRecords<$DB> {
             /// Creates the table and its index unless they are there.
             ///
@@ -84,8 +94,7 @@ macro_rules! records_of {
             }
 
             /// Records the outcome in the caller's transaction, or says what was recorded before.
-            /// `request` and `fingerprint` are those of the [`Claim`](crate::Claim) or
-            /// [`Attempt`](crate::Attempt).
+            /// `by` is the [`Claim`](crate::Claim) or [`Attempt`](crate::Attempt).
             ///
             /// # First in its transaction
             ///
@@ -100,13 +109,13 @@ macro_rules! records_of {
             /// # Cancel safety
             ///
             /// Not cancel safe: drop the transaction with it.
-            pub async fn record(
+            pub async fn record<'a>(
                 &self,
                 transaction: &mut <$DB as Database>::Connection,
-                request: &str,
-                fingerprint: Fingerprint,
+                by: impl Into<Author<'a>>,
                 outcome: &[u8],
             ) -> Result<Recorded, sqlx::Error> {
+                let by = by.into();
                 const RECORD: &str = concat!(
                     "INSERT INTO redis_idem_record (request, fingerprint, outcome, recorded_at) ",
                     "VALUES ($1, $2, $3, ",
@@ -114,16 +123,19 @@ macro_rules! records_of {
                     ") ON CONFLICT (request) DO NOTHING"
                 );
                 let recorded = sqlx::query(RECORD)
-                    .bind(request)
-                    .bind(&fingerprint.as_bytes()[..])
+                    .bind(by.request)
+                    .bind(&by.fingerprint.as_bytes()[..])
                     .bind(outcome)
                     .execute(&mut *transaction)
                     .await?;
-                if recorded.rows_affected() == 1 {
-                    return Ok(Recorded::New);
+                if recorded.rows_affected() == 0 {
+                    let row: Row = sqlx::query_as(LOOKUP).bind(by.request).fetch_one(transaction).await?;
+                    return kept(row).map(Recorded::Before);
                 }
-                let row: Row = sqlx::query_as(LOOKUP).bind(request).fetch_one(transaction).await?;
-                kept(row).map(Recorded::Before)
+                if let Some(trail) = &self.trail {
+                    trail.append_in(transaction, AuditEvent::Recorded, by).await?;
+                }
+                Ok(Recorded::New)
             }
 
             /// Deletes what was recorded longer ago than `age`, counted by the database's clock in
@@ -157,5 +169,4 @@ macro_rules! records_of {
     };
 }
 
-records_of!(Postgres, "BYTEA", "CAST(EXTRACT(EPOCH FROM now()) AS BIGINT)");
-records_of!(Sqlite, "BLOB", "unixepoch()");
+for_each_database!(records_of);

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 /// How long one node may take to tell the slot map before the next is asked.
 const ASK_MAP_DEADLINE: Duration = Duration::from_millis(500);
@@ -35,6 +35,7 @@ pub(super) struct Cluster {
     nodes: Mutex<HashMap<Server, Arc<Node>>>,
     /// When the map was last read; the lock is held while it is read, so that one reads for all.
     last_read: tokio::sync::Mutex<Option<Instant>>,
+    changes: watch::Sender<()>,
 }
 
 /// The connections to one node, made at the first use.
@@ -63,6 +64,7 @@ impl Cluster {
             map: RwLock::default(),
             nodes: Mutex::default(),
             last_read: tokio::sync::Mutex::default(),
+            changes: watch::Sender::default(),
         }
     }
 
@@ -128,10 +130,16 @@ impl Cluster {
         Ok(client)
     }
 
+    /// Told each time the slot map may be another.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     /// Believes a `MOVED` and reads the whole map behind it.
     pub(super) fn learn(self: &Arc<Self>, slot: Option<u16>, server: Server) {
         if let Some(slot) = slot {
             self.map.write().unwrap_or_else(PoisonError::into_inner).learn(slot, server);
+            self.changes.send_replace(());
         }
         self.read_map_soon();
     }
@@ -186,6 +194,7 @@ impl Cluster {
         })?;
         self.forget_nodes_outside(&map);
         *self.map.write().unwrap_or_else(PoisonError::into_inner) = map;
+        self.changes.send_replace(());
         Ok(())
     }
 

@@ -30,7 +30,7 @@ use settings::Settings;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -75,7 +75,7 @@ struct Shared {
     work: TaskTracker,
     info: OnceCell<ServerInfo>,
     commands: Mutex<HashMap<&'static str, bool>>,
-    hub: OnceCell<pubsub::Hub>,
+    lines: OnceLock<Arc<pubsub::Lines>>,
 }
 
 impl Redis {
@@ -146,7 +146,7 @@ impl Redis {
             work: TaskTracker::new(),
             info: OnceCell::new(),
             commands: Mutex::default(),
-            hub: OnceCell::new(),
+            lines: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), namespace, clock, deadline }
     }
@@ -215,8 +215,8 @@ impl Redis {
     }
 
     async fn end_connections(&self) {
-        if let Some(hub) = self.shared.hub.get() {
-            hub.close().await;
+        if let Some(lines) = self.shared.lines.get() {
+            lines.close().await;
         }
         match &self.shared.servers {
             Servers::Cluster(cluster) => cluster.close().await,

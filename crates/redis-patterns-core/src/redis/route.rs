@@ -4,13 +4,14 @@ use super::cluster::{Cluster, redirect_of};
 use super::settings::Settings;
 use super::slots::Redirect;
 use super::wire::{self, Delivery, Failure, Request};
+use crate::args::Args;
 use crate::error::{Error, ErrorKind, Executed};
 use crate::reply::Value;
 use fred::clients::{Client, Pool};
 use fred::types::config::Server;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// The most redirections of one request: a slot that is passed on more often is being fought over.
@@ -48,6 +49,12 @@ impl Servers {
             Some(server) => Ok(server),
             None => within(until, request, cluster.server_of(slot)).await,
         }
+    }
+
+    /// The node that serves `slot`, looked for during `deadline` at most.
+    pub(super) async fn target_within(&self, slot: u16, deadline: Duration) -> Result<Server, Error> {
+        let request = Request::Keyless { name: "SSUBSCRIBE", args: &Args::new() };
+        self.target(Some(slot), request, Instant::now() + deadline).await
     }
 
     async fn client(

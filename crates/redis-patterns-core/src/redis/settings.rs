@@ -2,7 +2,7 @@
 
 use super::classify;
 use crate::error::{Error, ErrorKind, Executed};
-use fred::clients::{Client, Pool, SubscriberClient};
+use fred::clients::{Client, Pool};
 use fred::error::{Error as FredError, ErrorKind as FredKind};
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
@@ -79,10 +79,6 @@ impl Settings {
     /// A client that talks to `server` alone, or to what the settings name.
     pub(super) fn client(&self, server: Option<&Server>) -> Result<Client, Error> {
         self.builder(server.cloned()).build().map_err(refused)
-    }
-
-    pub(super) fn subscriber(&self) -> Result<SubscriberClient, Error> {
-        self.builder(None).build_subscriber_client().map_err(refused)
     }
 
     /// Connects within the connect deadline; a failure ends the client's background tasks.

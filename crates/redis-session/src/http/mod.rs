@@ -1,0 +1,48 @@
+//! Sessions of a web application, as a tower layer for axum and others (feature `tower`), and an
+//! extractor for axum (feature `axum`).
+//!
+//! The handler finds a [`Session`] among the request's extensions; axum hands it over as an
+//! argument. Nothing is read before the handler asks, and nothing is written before it has answered:
+//!
+//! | the request | stored | the answer |
+//! |---|---|---|
+//! | looks at nothing | no round trip | no cookie |
+//! | changes nothing | a load | no cookie |
+//! | [changes](Session::change) a session that is there | the change, over the newest value | no cookie |
+//! | changes one that was not there | a new session under a new id | the cookie |
+//! | changes one that has ended meanwhile | nothing | no cookie |
+//! | [logs in](Session::log_in) | a session of the user; the one before it is ended | the cookie |
+//! | [renews the id](Session::renew) | the session under another id alone | the cookie |
+//! | [logs out](Session::log_out) | the session is ended | the cookie is removed |
+//! | fails with 5xx | nothing; a log-in is taken back | no cookie: the session before it stays |
+//!
+//! What must be written and cannot be, since Redis is away, turns the answer into 503: the handler's
+//! would say what has not happened.
+//!
+//! # The cookie
+//!
+//! `__Host-id`, unless named otherwise: only this very host, over TLS, sets and reads it (the prefix
+//! makes browsers insist on that). It is `Secure`, `HttpOnly`, `SameSite=Lax` or `Strict`, `Path=/`,
+//! without a domain, and ends with the browser unless it is [kept](SessionLayer::kept). An answer
+//! that sets or removes it is never stored by a cache (`Cache-Control: no-store`). A cookie that is
+//! malformed or foreign is none.
+//!
+//! # Requests from other sites
+//!
+//! `SameSite=Lax` keeps the cookie from forms of other sites, not from links: let no GET change
+//! anything.
+
+mod commit;
+mod cookie;
+#[cfg(feature = "axum")]
+mod extract;
+mod layer;
+mod service;
+mod session;
+
+pub use cookie::SameSite;
+#[cfg(feature = "axum")]
+pub use extract::MissingLayer;
+pub use layer::SessionLayer;
+pub use service::SessionService;
+pub use session::Session;
