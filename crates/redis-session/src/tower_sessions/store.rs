@@ -47,7 +47,9 @@ pub enum WhenGone {
 ///
 /// # Only a change prolongs a session
 ///
-/// As tower-sessions has it: a request that changes nothing does not move the end.
+/// As tower-sessions has it: a request that changes nothing does not move the end. With
+/// `with_always_save(true)` every request does, at one round trip more; what it writes is the end
+/// alone, so that it overwrites nobody's change.
 ///
 /// # Errors
 ///
