@@ -65,6 +65,13 @@ on_every_topology! {
         }
         clock.advance(Duration::from_secs(360));
         assert_eq!(bucket(10, 3_600).peek("ann").await.unwrap().remaining, 55);
+        // Half of a unit is owed still: no change of the rate forgives it.
+        clock.advance(Duration::from_secs(180));
+        assert_eq!(bucket(10, 3_600).check("ann").await.unwrap().remaining, 54);
+        for (rate, period) in rates {
+            assert_eq!(bucket(rate, period).peek("ann").await.unwrap().remaining, 54, "{rate} in {period} s");
+        }
+        assert_eq!(bucket(7, 3_600).check_n("ann", many(55)).await.unwrap().charged, 0);
         redis.close().await;
     }
 

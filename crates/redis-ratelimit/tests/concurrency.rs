@@ -115,6 +115,18 @@ on_every_topology! {
         assert!(enter(&narrow, "ann").await.is_some());
     }
 
+    async fn leases_that_are_over_take_no_memory(t: TestRedis) {
+        let (redis, clock) = common::clocked(&t).await;
+        let limiter = limiter(&redis, 2, HOUR);
+        for _ in 0..10 {
+            // As a process that dies: nobody gives it back.
+            std::mem::forget(enter(&limiter, "ann").await.unwrap());
+            clock.advance(HOUR);
+            assert_eq!(taken(&t.redis, "ann").await, 1);
+        }
+        redis.close().await;
+    }
+
     /// The processes die without a word; their slots come back when their leases end.
     async fn killed_holders_free_their_slots_within_their_lease(t: TestRedis) {
         let env = [("URL", t.url()), ("NAMESPACE", t.redis.namespace().as_str())];

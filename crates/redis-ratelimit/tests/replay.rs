@@ -146,6 +146,9 @@ on_every_topology! {
             }
             assert_eq!(t.redis.run::<bool>(&EXTEND, &[&limit.keys[0]], &extend).await.unwrap(), held);
         }
+        // A lease that is over is not brought back, also if nobody took the slot since.
+        let late = Args::new().int(NOW_US + HOUR_US).bytes("holder").int(HOUR_US);
+        assert!(!t.redis.run::<bool>(&EXTEND, &[&limit.keys[0]], &late).await.unwrap());
     }
 
     async fn the_window_of_a_fixed_window_is_not_extended(t: TestRedis) {
