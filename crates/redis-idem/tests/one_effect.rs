@@ -3,14 +3,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{BODY, begin, end_lease, key_of, start};
 use redis_idem::sql::{Recorded, SqlRecords};
-use redis_idem::{Begin, Claim, Fingerprint, Idempotency, Namespace, Options, Redis, Scope};
+use redis_idem::{Begin, Claim, Fingerprint, Idempotency, Namespace, Options, Redis, Release, Scope};
+use redis_patterns_core::Args;
 use redis_patterns_testkit::faults::process::{self, Worker};
+use redis_patterns_testkit::faults::resp::Conn;
 use redis_patterns_testkit::harness::{TestRedis, own};
-use redis_patterns_testkit::servers::Options as ServerOptions;
+use redis_patterns_testkit::servers::{Cluster, Node, Options as ServerOptions, Standalone};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const WORKERS: usize = 4;
@@ -93,7 +99,59 @@ fn paying_worker() {
     });
 }
 
+/// The servers of a storm: three primaries with their replicas, or one server.
+enum Servers {
+    Cluster(Arc<Cluster>),
+    One(Standalone),
+}
+
+impl Servers {
+    async fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Both => Self::Cluster(Arc::new(own::cluster(ServerOptions::new()).await)),
+            Mode::RedisAlone => Self::One(own::standalone(ServerOptions::new()).await),
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Cluster(cluster) => cluster.url(),
+            Self::One(server) => server.url(),
+        }
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        match self {
+            Self::Cluster(cluster) => cluster.nodes().iter().map(Node::address).collect(),
+            Self::One(server) => vec![server.node().address()],
+        }
+    }
+
+    /// Kills one primary; its replica takes over, and it comes back as a replica. One server stays.
+    async fn fail_over(&self, number: usize) -> usize {
+        let Self::Cluster(cluster) = self else { return 0 };
+        let (cluster, slot) = (cluster.clone(), [100, 6_000, 12_000][number % 3]);
+        let done = tokio::task::spawn_blocking(move || {
+            let old = cluster.primary_of(slot)?;
+            old.kill()?;
+            cluster.wait_new_primary(slot, old)?;
+            old.restart()
+        });
+        done.await.unwrap().unwrap();
+        1
+    }
+}
+
+/// Sends a command to every server; a replica that refuses it will get it from its primary.
+async fn on_all(addresses: &[String], command: &[&str]) {
+    for address in addresses {
+        let Ok(mut conn) = Conn::connect(address).await else { continue };
+        let _ = conn.call(command).await;
+    }
+}
+
 struct Storm {
+    servers: Servers,
     t: TestRedis,
     pool: SqlitePool,
     file: PathBuf,
@@ -113,17 +171,20 @@ impl Storm {
         self.workers.push(worker);
     }
 
-    /// Kills a worker wherever it is, forgets the scripts, or forgets everything.
+    /// Kills a worker wherever it is, forgets the scripts, or kills a primary.
     async fn fault(&mut self, number: usize) {
-        self.faults[number % 3] += 1;
-        match number % 3 {
-            0 => {
+        match number % 12 {
+            7 => self.faults[2] += self.servers.fail_over(number / 12).await,
+            even if even % 2 == 0 => {
                 let mut victim = self.workers.remove(0);
                 victim.kill().await.unwrap();
                 self.spawn().await;
+                self.faults[0] += 1;
             }
-            1 => drop(self.t.admin().cmd(&["SCRIPT", "FLUSH"]).unwrap()),
-            _ => drop(self.t.admin().cmd(&["FLUSHALL"]).unwrap()),
+            _ => {
+                on_all(&self.servers.addresses(), &["SCRIPT", "FLUSH"]).await;
+                self.faults[1] += 1;
+            }
         }
     }
 
@@ -145,32 +206,51 @@ impl Storm {
         }
         [ran, replayed, other]
     }
+
+    /// The storm, with everything forgotten every 200 ms; answers how often that was.
+    async fn rage_while_redis_forgets(&mut self) -> ([usize; 3], usize) {
+        let (addresses, forgot) = (self.servers.addresses(), Arc::new(AtomicUsize::new(0)));
+        let count = forgot.clone();
+        let forgetting = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(200));
+            loop {
+                ticks.tick().await;
+                on_all(&addresses, &["FLUSHALL"]).await;
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let answers = self.rage().await;
+        forgetting.abort();
+        (answers, forgot.load(Ordering::SeqCst))
+    }
 }
 
 /// Payments, and keys that were paid for.
 async fn storm(mode: Mode) -> (i64, i64) {
-    let server = own::standalone(ServerOptions::new()).await;
-    let t = TestRedis::at(server.url()).await;
+    let servers = Servers::of(mode).await;
+    let t = TestRedis::at(servers.url()).await;
     let folder = std::env::temp_dir().join(format!("redis-idem-{}-{mode:?}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("payments.sqlite");
     let pool = database(&file).await;
     sqlx::query("CREATE TABLE payments (key TEXT NOT NULL)").execute(&pool).await.unwrap();
     SqlRecords::new(pool.clone()).create_table().await.unwrap();
-    let mut storm = Storm { t, pool, file, mode, workers: Vec::new(), faults: [0; 3] };
+    let mut storm = Storm { servers, t, pool, file, mode, workers: Vec::new(), faults: [0; 3] };
     for _ in 0..WORKERS {
         storm.spawn().await;
     }
-    let [ran, replayed, other] = storm.rage().await;
+    let ([ran, replayed, other], forgot) = storm.rage_while_redis_forgets().await;
     let counted = "SELECT count(*), count(DISTINCT key) FROM payments";
     let (payments, paid): (i64, i64) = sqlx::query_as(counted).fetch_one(&storm.pool).await.unwrap();
-    let [killed, scripts, all] = storm.faults;
+    let [killed, scripts, failovers] = storm.faults;
     println!(
         "{mode:?}: {payments} payments for {paid} keys; answers: {ran} ran, {replayed} replayed, {other} busy or \
-         failed; faults: {killed} workers killed, scripts flushed {scripts} times, everything {all} times"
+         failed; faults: {killed} workers killed, {failovers} primaries killed, scripts flushed {scripts} times, \
+         everything {forgot} times"
     );
     assert!(replayed > 100, "the storm was too weak: {replayed} replays");
-    assert!(killed > 5 && all > 5, "too few faults");
+    assert!(killed > 5 && scripts > 3 && forgot > 2, "too few faults");
+    assert!(mode == Mode::RedisAlone || failovers > 1, "too few failovers");
     std::fs::remove_dir_all(&folder).unwrap();
     (payments, paid)
 }
@@ -187,4 +267,61 @@ async fn one_payment_for_each_key_though_workers_die_and_redis_forgets_everythin
 async fn the_same_storm_without_the_record_in_the_transaction_pays_twice() {
     let (payments, paid) = storm(Mode::RedisAlone).await;
     assert!(payments > paid, "{payments} payments for {paid} keys: the storm does not bite");
+}
+
+/// Whether a run that was taken over ends by the engine, or as libraries do that compare no owner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum OwnerCheck {
+    Done,
+    LeftOut,
+}
+
+/// One key: a first run stalls past its lease and then gives its claim back; the second, which took
+/// over, pays and is still at it; six callers ask for the payment all the while. Answers the payments.
+async fn late_release(t: &TestRedis, key: String, check: OwnerCheck) -> usize {
+    let requests = Idempotency::new(t.redis.clone());
+    let payments = Arc::new(AtomicUsize::new(0));
+    let stalled = start(&requests, &key).await;
+    end_lease(&t.redis, stalled.request()).await;
+    let second = start(&requests, &key).await;
+    payments.fetch_add(1, Ordering::SeqCst);
+    match check {
+        OwnerCheck::Done => assert_eq!(stalled.release().await.unwrap(), Release::Lost),
+        OwnerCheck::LeftOut => {
+            let record = key_of(&t.redis, stalled.request());
+            t.redis.command::<()>("DEL", &[&record], &Args::new()).await.unwrap();
+        }
+    }
+    let callers: Vec<_> = (0..6)
+        .map(|_| {
+            let (requests, key, payments) = (requests.clone(), key.clone(), payments.clone());
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    if let Begin::Started(claim) = begin(&requests, &key, BODY).await {
+                        payments.fetch_add(1, Ordering::SeqCst);
+                        let _ = claim.complete("paid").await.unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let _ = second.complete("paid").await.unwrap();
+    payments.load(Ordering::SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_payment_for_each_key_though_a_run_that_lost_it_gives_it_back() {
+    let Some(t) = TestRedis::standalone().await else { return };
+    let mut payments = [0; 2];
+    for number in 0..KEYS {
+        payments[0] += late_release(&t, format!("checked {number}"), OwnerCheck::Done).await;
+        payments[1] += late_release(&t, format!("unchecked {number}"), OwnerCheck::LeftOut).await;
+    }
+    println!("{KEYS} keys: {} payments with the owner check, {} without", payments[0], payments[1]);
+    assert_eq!(payments[0], KEYS as usize, "a key was paid for twice");
+    assert!(payments[1] > KEYS as usize, "without the owner check nothing goes wrong: this does not bite");
+    t.delete_keys().await;
 }

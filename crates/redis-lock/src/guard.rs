@@ -1,7 +1,7 @@
 //! A lock that is held.
 
 use crate::claim::Claim;
-use crate::error::{Error, Lost};
+use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::hold::Hold;
 use crate::janitor::Grant;
@@ -11,13 +11,14 @@ use crate::scripts::{self, Freed};
 use crate::{native, watchdog};
 use redis_patterns_core::BootInstant;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A lock that this process holds, until it is released, dropped, or its lease ends.
 ///
 /// Dropping it frees the lock by a background task, also where no runtime is current;
-/// [`LockGuard::release`] does so and answers whether it was held to the end.
+/// [`LockGuard::release`] does so and answers whether it was held to the end. Its fence, what is left
+/// of its time, and the news of its loss are those of its [`Hold`].
 ///
 /// # Holding the guard proves nothing
 ///
@@ -59,58 +60,13 @@ impl LockGuard {
         Ok(self.hold.renew(sent)?)
     }
 
-    /// The fence of this grant, to be sent along with every write to what the lock protects.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] once the guard's time is over, counted from the send of the last request that was
-    /// answered, and from then on.
-    pub fn fence(&self) -> Result<FencingToken, Lost> {
-        self.hold.held().map(|(fence, _)| fence)
-    }
-
-    /// How long the guard is certainly held from now on if nothing extends it; zero once it is lost.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
-        self.hold.held().map_or(Duration::ZERO, |(_, left)| left)
-    }
-
-    /// Waits until the lock is lost and says why; for ever while it is held and renewed.
-    ///
-    /// It ends before the server can give the lock to another, if this process runs: a machine
-    /// that stands still learns of it when it goes on.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    pub async fn lost(&self) -> Lost {
-        self.hold.lost().await
-    }
-
-    /// Runs `work` for as long as the lock is held, and drops it at its next await once it is lost.
-    ///
-    /// # Work that does not await is not stopped
-    ///
-    /// And neither is what it has sent already: only the fence stops that.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] if the lock was lost before `work` ended.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops `work`.
-    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        self.hold.run(work).await
-    }
-
     /// Holds the lock for a whole lease from now. One round trip. Never takes a lost lock again.
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] if the time was over before the answer came or the server has the lock no
     /// longer for this holder; [`Error::Redis`] if Redis did not answer: the guard then still
-    /// holds for [`LockGuard::time_left`], and extending may be tried again.
+    /// holds for [`Hold::time_left`], and extending may be tried again.
     ///
     /// # Cancel safety
     ///
@@ -191,6 +147,14 @@ impl LockGuard {
     }
 }
 
+impl Deref for LockGuard {
+    type Target = Hold;
+
+    fn deref(&self) -> &Hold {
+        &self.hold
+    }
+}
+
 impl Drop for LockGuard {
     fn drop(&mut self) {
         if self.armed {
@@ -203,9 +167,6 @@ impl Drop for LockGuard {
 
 impl fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockGuard")
-            .field("lock", &self.hold.claim.keys.lock)
-            .field("held", &self.hold.held())
-            .finish_non_exhaustive()
+        f.debug_tuple("LockGuard").field(&self.hold).finish()
     }
 }

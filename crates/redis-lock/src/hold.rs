@@ -5,6 +5,7 @@ use crate::error::Lost;
 use crate::fence::FencingToken;
 use crate::telemetry;
 use redis_patterns_core::BootInstant;
+use std::fmt;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -12,9 +13,10 @@ use tokio::sync::watch;
 /// clock that does not is asked again.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
-/// One lock, from its grant to its loss.
-#[derive(Debug)]
-pub(crate) struct Hold {
+/// One lock, from its grant to its loss: what a guard knows of it without asking the server.
+///
+/// [`LockGuard`](crate::LockGuard) and [`QuorumGuard`](crate::QuorumGuard) are one by `Deref`.
+pub struct Hold {
     pub(crate) claim: Claim,
     validity: Duration,
     /// The longest hold of one that is renewed, counted from the send of the request.
@@ -41,6 +43,68 @@ impl Hold {
     ) -> Self {
         let state = watch::Sender::new(State::Held { since: claim.sent, fence });
         Self { claim, validity, max_hold, state }
+    }
+
+    /// The fence of this grant, to be sent along with every write to what the lock protects.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] once the guard's time is over, counted from the send of the last request that was
+    /// answered, and from then on.
+    pub fn fence(&self) -> Result<FencingToken, Lost> {
+        self.held().map(|(fence, _)| fence)
+    }
+
+    /// How long the guard is certainly held from now on if nothing extends it; zero once it is lost.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.held().map_or(Duration::ZERO, |(_, left)| left)
+    }
+
+    /// Waits until the lock is lost and says why; for ever while it is held and renewed.
+    ///
+    /// It ends before the server can give the lock to another, if this process runs: a machine
+    /// that stands still learns of it when it goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn lost(&self) -> Lost {
+        let mut changes = self.state.subscribe();
+        loop {
+            match self.held() {
+                Err(reason) => return reason,
+                Ok((_, left)) => {
+                    let wait = tokio::time::sleep(left.min(LONGEST_SLEEP));
+                    tokio::select! {
+                        () = wait => {}
+                        // The sender lives in `self`, so this never fails.
+                        _ = changes.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs `work` for as long as the lock is held, and drops it at its next await once it is lost.
+    ///
+    /// # Work that does not await is not stopped
+    ///
+    /// And neither is what it has sent already: only the fence stops that.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if the lock was lost before `work` ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work`.
+    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
+        tokio::select! {
+            biased;
+            reason = self.lost() => Err(reason),
+            output = work => Ok(output),
+        }
     }
 
     /// Whether the watchdog extends it.
@@ -86,33 +150,6 @@ impl Hold {
         first
     }
 
-    /// Why the lock is lost, as soon as it is.
-    pub(crate) async fn lost(&self) -> Lost {
-        let mut changes = self.state.subscribe();
-        loop {
-            match self.held() {
-                Err(reason) => return reason,
-                Ok((_, left)) => {
-                    let wait = tokio::time::sleep(left.min(LONGEST_SLEEP));
-                    tokio::select! {
-                        () = wait => {}
-                        // The sender lives in `self`, so this never fails.
-                        _ = changes.changed() => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Runs `work` until it ends or the lock is lost.
-    pub(crate) async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        tokio::select! {
-            biased;
-            reason = self.lost() => Err(reason),
-            output = work => Ok(output),
-        }
-    }
-
     /// The moment from which the server's lease counts at the latest.
     pub(crate) fn since(&self) -> BootInstant {
         match *self.state.borrow() {
@@ -151,5 +188,14 @@ impl Hold {
             State::Lost(reason) => lost = Some(reason),
         });
         lost.map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("lock", &self.claim.keys.lock)
+            .field("held", &self.held())
+            .finish_non_exhaustive()
     }
 }

@@ -33,6 +33,7 @@ pub use durable::Durability;
 pub use error::{Error, Lost};
 pub use fence::FencingToken;
 pub use guard::{LockGuard, Released};
+pub use hold::Hold;
 pub use inspection::{Forced, Holder, Inspection, Revocation};
 pub use locks::{Locks, TryLock};
 pub use multi::MultiGuard;

@@ -98,7 +98,7 @@ impl MultiGuard {
     ///
     /// [`Lost`] if one of them is lost.
     pub fn fences(&self) -> Result<Vec<FencingToken>, Lost> {
-        self.guards.iter().map(LockGuard::fence).collect()
+        self.guards.iter().map(|guard| guard.fence()).collect()
     }
 
     /// Waits until one of the locks is lost and says why.
@@ -118,7 +118,7 @@ impl MultiGuard {
         .await
     }
 
-    /// Runs `work` for as long as all of them are held, as [`LockGuard::run`].
+    /// Runs `work` for as long as all of them are held, as [`Hold::run`](crate::Hold::run).
     ///
     /// # Errors
     ///

@@ -143,7 +143,8 @@ on_every_topology! {
         assert_eq!(pttl(&t.redis, &key(&t.redis, "a")).await, -2);
     }
 
-    async fn a_guard_dropped_where_no_runtime_is_current_frees_its_lock(t: TestRedis) {
+    /// A guard dropped where no runtime is current frees its lock.
+    async fn drop_without_runtime(t: TestRedis) {
         let guard = take(&locks(&t.redis), "a").await;
         std::thread::spawn(move || drop(guard)).join().unwrap();
         let lock = key(&t.redis, "a");

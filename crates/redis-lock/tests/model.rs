@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::Room;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use redis_lock::{LockGuard, LockOptions, Locks, Released};
@@ -91,18 +94,16 @@ on_every_topology! {
     /// Eight tasks race for one lock; a counter guarded by nothing else loses no update.
     async fn racing_tasks_hold_the_lock_one_at_a_time(t: TestRedis) {
         let locks = Locks::new(t.redis.clone(), LockOptions::new());
-        let (inside, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (room, done) = (Room::default(), Arc::new(AtomicU64::new(0)));
         let tasks: Vec<_> = (0..8).map(|_| {
-            let (locks, inside, done) = (locks.clone(), inside.clone(), done.clone());
+            let (locks, room, done) = (locks.clone(), room.clone(), done.clone());
             tokio::spawn(async move {
                 while done.load(Ordering::SeqCst) < 100 {
                     let Some(guard) = locks.try_lock("hot").await.unwrap().acquired() else {
                         tokio::task::yield_now().await;
                         continue;
                     };
-                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
-                    tokio::task::yield_now().await;
-                    inside.fetch_sub(1, Ordering::SeqCst);
+                    room.visit().await;
                     done.fetch_add(1, Ordering::SeqCst);
                     assert_eq!(guard.release().await.unwrap(), Released::InTime);
                 }

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::Room;
 use redis_lock::{Error, LockOptions, Locks, Lost, Redis, Released, TryLock};
 use redis_patterns_core::{Args, Key, Tag};
 use redis_patterns_testkit::harness::{TestRedis, eventually};
 use redis_patterns_testkit::on_every_topology;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -57,16 +58,14 @@ on_every_topology! {
     /// Two that take the same locks in opposite order would wait for each other.
     async fn opposite_orders_do_not_block_each_other(t: TestRedis) {
         let (mine, other) = (locks(&t.redis), locks(&t.another().await));
-        let inside = Arc::new(AtomicU32::new(0));
+        let room = Room::default();
         let tasks: Vec<_> = (0..6).map(|number| {
-            let (locks, inside) = (if number % 2 == 0 { mine.clone() } else { other.clone() }, inside.clone());
+            let (locks, room) = (if number % 2 == 0 { mine.clone() } else { other.clone() }, room.clone());
             let names = if number % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
             tokio::spawn(async move {
                 for _ in 0..5 {
                     let both = locks.lock_all(&names, PATIENCE).await.unwrap().acquired().unwrap();
-                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
-                    tokio::task::yield_now().await;
-                    inside.fetch_sub(1, Ordering::SeqCst);
+                    room.visit().await;
                     assert_eq!(both.release().await.unwrap(), Released::InTime);
                 }
             })

@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::Room;
 use redis_lock::{Error, LockOptions, Locks, Redis, Released, TryLock};
 use redis_patterns_core::{Args, BootInstant, Key, Tag};
 use redis_patterns_testkit::faults::stats;
 use redis_patterns_testkit::harness::{TestRedis, own, skip};
 use redis_patterns_testkit::on_every_topology;
 use redis_patterns_testkit::servers::{Backend, Launcher, Options, ServerChoice, Standalone};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,15 +28,13 @@ fn key(redis: &Redis, name: &str) -> Key {
 on_every_topology! {
     async fn a_crowd_that_polls_is_served_one_at_a_time(t: TestRedis) {
         let locks = polled(&t.redis, HOUR);
-        let inside = Arc::new(AtomicU32::new(0));
+        let room = Room::default();
         let tasks: Vec<_> = (0..8).map(|_| {
-            let (locks, inside) = (locks.clone(), inside.clone());
+            let (locks, room) = (locks.clone(), room.clone());
             tokio::spawn(async move {
                 for _ in 0..5 {
                     let guard = locks.lock("a", PATIENCE).await.unwrap().acquired().unwrap();
-                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
-                    tokio::task::yield_now().await;
-                    inside.fetch_sub(1, Ordering::SeqCst);
+                    room.visit().await;
                     assert_eq!(guard.release().await.unwrap(), Released::InTime);
                 }
             })

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::Room;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use redis_lock::{
@@ -173,17 +176,16 @@ async fn a_slow_server_is_not_waited_for_and_keeps_no_lock() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contenders_hold_it_one_at_a_time() {
     let three = Three::start().await;
-    let inside = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let room = Room::default();
     let tasks: Vec<_> = (0..4)
         .map(|_| {
-            let (quorum, inside) = (three.quorum(), inside.clone());
+            let (quorum, room) = (three.quorum(), room.clone());
             tokio::spawn(async move {
                 let mut fences = Vec::new();
                 for _ in 0..5 {
                     let guard = quorum.lock("a", PATIENCE).await.unwrap().acquired().unwrap();
-                    assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two holders");
+                    room.visit().await;
                     fences.push(guard.fence().unwrap());
-                    inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                     assert_eq!(guard.release().await.unwrap(), Released::InTime);
                 }
                 fences

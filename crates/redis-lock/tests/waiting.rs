@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::Room;
 use redis_lock::{LockGuard, LockOptions, Locks, Redis, Released, TryLock};
 use redis_patterns_core::{Args, BootInstant, Key, Tag};
 use redis_patterns_testkit::harness::{TestRedis, eventually};
 use redis_patterns_testkit::on_every_topology;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -174,15 +175,13 @@ on_every_topology! {
     /// Sixteen tasks over two handles: one holder at a time, nobody is left out.
     async fn a_crowd_is_served_one_at_a_time_and_evenly(t: TestRedis) {
         let (mine, other) = (locks(&t.redis), locks(&t.another().await));
-        let inside = Arc::new(AtomicU64::new(0));
+        let room = Room::default();
         let tasks: Vec<_> = (0..16).map(|number| {
-            let (locks, inside) = (if number % 2 == 0 { mine.clone() } else { other.clone() }, inside.clone());
+            let (locks, room) = (if number % 2 == 0 { mine.clone() } else { other.clone() }, room.clone());
             tokio::spawn(async move {
                 for _ in 0..10 {
                     let guard = take(&locks).await;
-                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
-                    tokio::task::yield_now().await;
-                    inside.fetch_sub(1, Ordering::SeqCst);
+                    room.visit().await;
                     assert_eq!(guard.release().await.unwrap(), Released::InTime);
                 }
             })

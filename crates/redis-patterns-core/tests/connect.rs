@@ -102,8 +102,7 @@ async fn a_url_that_does_not_fit_the_server_names_the_right_one() {
 
     // A tool that looks at each node says so.
     let builder = Redis::builder(cluster.url());
-    let known = builder.servers().unwrap();
-    assert_eq!(known[0], ("127.0.0.1".to_owned(), cluster.nodes()[0].port()));
+    assert!(builder.servers().unwrap().contains(&("127.0.0.1".to_owned(), cluster.nodes()[0].port())));
     let node = builder.connect_node("127.0.0.1", cluster.nodes()[5].port()).await.unwrap();
     let info: String = node.keyless("INFO", &Args::new()).await.unwrap();
     assert!(info.contains(&format!("tcp_port:{}", cluster.nodes()[5].port())), "{info}");

@@ -91,6 +91,18 @@ impl Job {
         Ok(Json.decode("queue/job", self.payload())?)
     }
 
+    /// The value that the producer gave, from MessagePack.
+    ///
+    /// # Errors
+    ///
+    /// A codec error if the payload is no MessagePack of a `T`.
+    #[cfg(feature = "msgpack")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "msgpack")))]
+    pub fn msgpack<T: serde::de::DeserializeOwned>(&self) -> Result<T, crate::Error> {
+        use redis_patterns_core::{Codec as _, MessagePack};
+        Ok(MessagePack.decode("queue/job", self.payload())?)
+    }
+
     /// Which hand-out of the job this is, from 1.
     ///
     /// It rises each time the job may have been started before: who writes it beside an effect and

@@ -3,6 +3,7 @@
 
 mod envelope;
 mod error;
+mod handler;
 mod inspect;
 mod job;
 mod keys;
@@ -12,6 +13,7 @@ mod queue;
 mod reader;
 mod reap;
 mod scripts;
+pub mod telemetry;
 mod worker;
 
 pub use error::Error;

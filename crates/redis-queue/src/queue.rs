@@ -2,6 +2,7 @@
 
 use crate::envelope::Header;
 use crate::error::Error;
+use crate::handler::{Batches, Single};
 use crate::job::{Job, JobId};
 use crate::keys::Keys;
 use crate::options::{QueueOptions, WorkerOptions};
@@ -9,12 +10,17 @@ use crate::outcome::{IntoOutcome, Pushed};
 use crate::reader::Reader;
 use crate::reap::{self, Reaped, Whose};
 use crate::scripts::{self, Due, Limits};
+use crate::telemetry;
 use crate::worker::Worker;
 use bytes::Bytes;
-use redis_patterns_core::{CodecId, Redis, millis};
+use redis_patterns_core::{Backoff, CodecId, Redis, millis};
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Waits for room in a full queue.
+const FULL: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
 
 /// A queue of jobs; cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,6 +83,35 @@ impl Queue {
         self.push_sealed(payloads, CodecId::Raw).await
     }
 
+    /// Adds one job behind all that wait, and waits up to `wait` for room in a queue that is full; it
+    /// asks every 5 to 100 ms. [`Pushed::Full`] after that.
+    ///
+    /// Who waits holds up its own caller: this is how back-pressure reaches the source.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Queue::push`].
+    pub async fn push_within(&self, wait: Duration, payload: impl AsRef<[u8]>) -> Result<Pushed, Error> {
+        let until = Instant::now() + wait;
+        for tries in 0.. {
+            let pushed = self.push(&payload).await?;
+            let pause = FULL.delay(tries);
+            if !matches!(pushed, Pushed::Full { .. }) || Instant::now() + pause > until {
+                return Ok(pushed);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        unreachable!("the loop above has no end of its own")
+    }
+
     /// Adds one job whose payload is a value, as JSON.
     ///
     /// # Errors
@@ -96,6 +131,27 @@ impl Queue {
         use redis_patterns_core::{Codec as _, Json};
         let payload = Json.encode("queue/push", value)?;
         self.push_sealed([payload], CodecId::Json).await
+    }
+
+    /// Adds one job whose payload is a value, as MessagePack with the names of fields.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::push`], and a codec error if the value has no encoding.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::push`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Queue::push`].
+    #[cfg(feature = "msgpack")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "msgpack")))]
+    pub async fn push_msgpack<T: serde::Serialize + ?Sized>(&self, value: &T) -> Result<Pushed, Error> {
+        use redis_patterns_core::{Codec as _, MessagePack};
+        let payload = MessagePack.encode("queue/push", value)?;
+        self.push_sealed([payload], CodecId::MessagePack).await
     }
 
     /// Adds one job behind all that wait, unless one with the same `key` (any bytes) was added
@@ -125,7 +181,7 @@ impl Queue {
         let job = (ids[0], jobs.pop().unwrap_or_default());
         let key = self.keys.unique(key.as_ref());
         let pushed = scripts::push_unique(&self.redis, &self.keys, self.options.max_len, (&key, window), job);
-        Ok(pushed.await?)
+        telemetry::pushed(pushed.await.map_err(Error::from))
     }
 
     /// Adds one job that waits until `delay` from now by the server's clock, then stands behind all
@@ -185,8 +241,12 @@ impl Queue {
         if jobs.is_empty() {
             return Ok(Pushed::Accepted { ids, depth: self.depth().await? });
         }
-        let (added, depth) = scripts::push(&self.redis, &self.keys, self.options.max_len, jobs).await?;
-        Ok(if added { Pushed::Accepted { ids, depth } } else { Pushed::Full { depth } })
+        let pushed = scripts::push(&self.redis, &self.keys, self.options.max_len, jobs).await;
+        let outcome = |(added, depth)| match added {
+            true => Pushed::Accepted { ids, depth },
+            false => Pushed::Full { depth },
+        };
+        telemetry::pushed(pushed.map(outcome).map_err(Error::from))
     }
 
     fn seal<P: AsRef<[u8]>>(
@@ -266,7 +326,50 @@ impl Queue {
         O: IntoOutcome + 'static,
     {
         let reader = self.reader(options.clone()).await?;
-        Ok(Worker::start(reader, &options, handler))
+        Ok(Worker::start(reader, &options, Single(handler)))
+    }
+
+    /// Runs `handler` for up to `batch` jobs at a time, of those that are at hand: it never waits for
+    /// more. Otherwise as [`Queue::run`], with [`concurrency`](WorkerOptions::concurrency) counting jobs.
+    ///
+    /// The handler answers one outcome per job, in their order; a job without one has failed. A panic
+    /// or a time-out fails all of them. If one of them is lost to another worker the handler is
+    /// cancelled, and the others go back.
+    ///
+    /// ```no_run
+    /// # async fn example(queue: redis_queue::Queue) -> Result<(), Box<dyn std::error::Error>> {
+    /// use redis_queue::{Job, WorkerOptions};
+    /// use std::num::NonZeroUsize;
+    ///
+    /// let batch = NonZeroUsize::new(100).ok_or("no jobs at a time")?;
+    /// let worker = queue.run_batches(WorkerOptions::default(), batch, |jobs: Vec<Job>| async move {
+    ///     // One INSERT for all of them.
+    ///     jobs.iter().map(|_| Ok::<(), std::io::Error>(())).collect()
+    /// });
+    /// # worker.await?; Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::reader`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Queue::reader`].
+    pub async fn run_batches<H, F, O>(
+        &self,
+        options: WorkerOptions,
+        batch: NonZeroUsize,
+        handler: H,
+    ) -> Result<Worker, Error>
+    where
+        H: Fn(Vec<Job>) -> F + Send + Sync + 'static,
+        F: Future<Output = Vec<O>> + Send + 'static,
+        O: IntoOutcome + 'static,
+    {
+        let reader = self.reader(options.clone()).await?;
+        Ok(Worker::start(reader, &options, Batches { batch, handler }))
     }
 
     /// Returns the jobs of workers whose lease is over to the front of the queue, in order.

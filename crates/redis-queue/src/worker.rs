@@ -1,23 +1,24 @@
 //! The loop that runs a handler for each job.
 
 use crate::error::Error;
-use crate::job::Job;
+use crate::handler::{Handler, outcomes};
 use crate::options::WorkerOptions;
-use crate::outcome::{IntoOutcome, Outcome, Settled};
+use crate::outcome::{Outcome, Settled};
 use crate::reader::{HeldJob, Reader};
-use redis_patterns_core::{Backoff, telemetry};
+use crate::telemetry;
+use redis_patterns_core::Backoff;
+use redis_patterns_core::telemetry::TARGET;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// The wait after a failure that does not pass by itself.
 const FAULT: Duration = Duration::from_secs(1);
@@ -44,12 +45,7 @@ pub struct Stopped {
 }
 
 impl Worker {
-    pub(crate) fn start<H, F, O>(reader: Reader, options: &WorkerOptions, handler: H) -> Self
-    where
-        H: Fn(Job) -> F + Send + Sync + 'static,
-        F: Future<Output = O> + Send + 'static,
-        O: IntoOutcome + 'static,
-    {
+    pub(crate) fn start(reader: Reader, options: &WorkerOptions, handler: impl Handler) -> Self {
         let stop = CancellationToken::new();
         let crew = Arc::new(Crew {
             handler,
@@ -115,12 +111,12 @@ impl Tally {
     }
 }
 
-async fn run<H, F, O>(reader: Reader, crew: Arc<Crew<H>>, stop: CancellationToken, drain: Duration) -> Stopped
-where
-    H: Fn(Job) -> F + Send + Sync + 'static,
-    F: Future<Output = O> + Send + 'static,
-    O: IntoOutcome + 'static,
-{
+async fn run<H: Handler>(
+    reader: Reader,
+    crew: Arc<Crew<H>>,
+    stop: CancellationToken,
+    drain: Duration,
+) -> Stopped {
     let running = TaskTracker::new();
     loop {
         let Some(mut permits) = free_hands(&crew.permits, &stop).await else { break };
@@ -131,17 +127,19 @@ where
         };
         match jobs {
             Ok(jobs) => {
-                for job in jobs {
-                    let permit = permits.split();
+                let mut jobs = jobs.into_iter().peekable();
+                while jobs.peek().is_some() {
+                    let together: Vec<_> = jobs.by_ref().take(crew.handler.batch().get()).collect();
+                    let permit = permits.split(together.len());
                     let crew = crew.clone();
                     running.spawn(async move {
-                        crew.work(job).await;
+                        crew.work(together).await;
                         drop(permit);
                     });
                 }
             }
             Err(error) => {
-                tracing::error!(target: telemetry::TARGET, %error, "cannot fetch jobs");
+                tracing::error!(target: TARGET, %error, "cannot fetch jobs");
                 tokio::time::sleep(FAULT).await;
             }
         }
@@ -153,7 +151,7 @@ where
         running.wait().await;
     }
     if let Err(error) = reader.close().await {
-        tracing::warn!(target: telemetry::TARGET, %error, "the lease could not be ended; it ends by itself");
+        tracing::warn!(target: TARGET, %error, "the lease could not be ended; it ends by itself");
     }
     crew.tally.report()
 }
@@ -165,8 +163,8 @@ struct Permits {
 }
 
 impl Permits {
-    fn split(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.all.as_mut()?.split(1)
+    fn split(&mut self, jobs: usize) -> Option<OwnedSemaphorePermit> {
+        self.all.as_mut()?.split(jobs)
     }
 }
 
@@ -184,74 +182,111 @@ async fn free_hands(permits: &Arc<Semaphore>, stop: &CancellationToken) -> Optio
     Some(Permits { number, all: Some(all) })
 }
 
-impl<H, F, O> Crew<H>
-where
-    H: Fn(Job) -> F + Send + Sync + 'static,
-    F: Future<Output = O> + Send + 'static,
-    O: IntoOutcome + 'static,
-{
-    async fn failed(&self, held: HeldJob, delay: Duration, reason: String) -> Result<Settled, Error> {
-        count(&self.tally.failed);
-        if held.failures() + 1 >= self.max_failures {
-            return held.bury(reason).await;
-        }
-        tracing::debug!(target: telemetry::TARGET, job = %held.id(), ?delay, "the job failed and runs again");
-        held.retry_in(delay).await
+impl<H: Handler> Crew<H> {
+    async fn work(&self, held: Vec<HeldJob>) {
+        let (span, started) = (telemetry::span(&held), Instant::now());
+        let jobs = held.iter().map(|held| held.job().clone()).collect();
+        let handled = outcomes(self.handler.handle(jobs), held.len(), self.timeout);
+        let outcomes = tokio::select! {
+            biased;
+            () = any_lost(&held) => None,
+            () = self.give_up.cancelled() => None,
+            outcomes = handled.instrument(span.clone()) => Some(outcomes),
+        };
+        telemetry::ran(&span, started.elapsed());
+        let mut outcomes = outcomes.into_iter().flatten();
+        let settling = held.into_iter().map(|held| {
+            let ended = match outcomes.next() {
+                Some(outcome) => Ended::Handled(outcome),
+                None if held.is_lost() => Ended::Lost,
+                None => Ended::Stopped,
+            };
+            telemetry::handled(ended.name());
+            self.settle(held, ended)
+        });
+        together(settling.collect()).await;
     }
 
-    async fn work(&self, held: HeldJob) {
-        let handled = caught(async { (self.handler)(held.job().clone()).await.into_outcome() });
-        let handled = in_time(self.timeout, handled);
-        let outcome = tokio::select! {
-            biased;
-            () = held.lost() => return count(&self.tally.lost),
-            () = self.give_up.cancelled() => {
+    /// Tells the server, and counts.
+    async fn settle(&self, held: HeldJob, ended: Ended) {
+        let settled = match ended {
+            Ended::Lost => return count(&self.tally.lost),
+            Ended::Stopped => {
                 count(&self.tally.handed_back);
                 // What is written about the result is in the reader's own log.
                 let _ = held.release().await;
                 return;
             }
-            outcome = handled => outcome,
-        };
-        let settled = match outcome {
-            Outcome::Done => {
+            Ended::Handled(Outcome::Done) => {
                 count(&self.tally.done);
                 held.ack().await
             }
-            Outcome::Retry { reason } => {
-                let delay = self.backoff.delay(held.failures());
-                self.failed(held, delay, reason).await
-            }
-            Outcome::RetryIn { delay, reason } => self.failed(held, delay, reason).await,
-            Outcome::Dead { reason } => {
+            Ended::Handled(failed) => {
                 count(&self.tally.failed);
-                held.bury(reason).await
+                self.fail(held, failed).await
             }
         };
         if let Ok(Settled::Lost) = settled {
             count(&self.tally.lost);
         }
     }
+
+    async fn fail(&self, held: HeldJob, outcome: Outcome) -> Result<Settled, Error> {
+        let (delay, reason) = match outcome {
+            Outcome::Done => return held.ack().await,
+            Outcome::Dead { reason } => return held.bury(reason).await,
+            Outcome::Retry { reason } => (self.backoff.delay(held.failures()), reason),
+            Outcome::RetryIn { delay, reason } => (delay, reason),
+        };
+        if held.failures() + 1 >= self.max_failures {
+            return held.bury(reason).await;
+        }
+        tracing::debug!(target: TARGET, job = %held.id(), ?delay, "the job failed and runs again");
+        held.retry_in(delay).await
+    }
+}
+
+/// How the run of a handler ended.
+enum Ended {
+    Handled(Outcome),
+    /// The lease is over: the job is another's.
+    Lost,
+    /// The worker stopped before the handler ended.
+    Stopped,
+}
+
+impl Ended {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Handled(Outcome::Done) => "done",
+            Self::Handled(Outcome::Retry { .. } | Outcome::RetryIn { .. }) => "failed",
+            Self::Handled(Outcome::Dead { .. }) => "dead",
+            Self::Lost => "lost",
+            Self::Stopped => "handed_back",
+        }
+    }
+}
+
+/// Ends when any of the jobs is another's.
+async fn any_lost(held: &[HeldJob]) {
+    let mut losses: Vec<_> = held.iter().map(|held| Box::pin(held.lost())).collect();
+    poll_fn(|context| {
+        let lost = losses.iter_mut().any(|lost| lost.as_mut().poll(context).is_ready());
+        if lost { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Waits for all of them at once: acknowledgements that wait together go out together.
+async fn together(futures: Vec<impl Future<Output = ()>>) {
+    let mut left: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    poll_fn(|context| {
+        left.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if left.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
-}
-
-/// What the handler says, or that it took too long.
-async fn in_time(timeout: Option<Duration>, handled: impl Future<Output = Outcome>) -> Outcome {
-    let Some(timeout) = timeout else { return handled.await };
-    let late = |_| Outcome::Retry { reason: format!("the handler took longer than {timeout:?}") };
-    tokio::time::timeout(timeout, handled).await.unwrap_or_else(late)
-}
-
-/// What the handler says, or that it panicked.
-async fn caught(future: impl Future<Output = Outcome>) -> Outcome {
-    let mut future = pin!(future);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(Poll::Ready(outcome)) => Poll::Ready(outcome),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => Poll::Ready(Outcome::Retry { reason: "the handler panicked".to_owned() }),
-    })
-    .await
 }

@@ -279,6 +279,18 @@ impl RateLimiter {
         self.decide(&self.limits(subject), ask, Makes::Nothing).await
     }
 
+    /// As [`RateLimiter::ask`], for whoever watches it.
+    pub(crate) async fn ask_unwatched(&self, subject: &[u8], ask: Ask) -> Result<Decision, Error> {
+        self.rules.ask(&self.redis, &self.limits(subject), ask, Makes::Nothing).await
+    }
+
+    /// As [`RateLimiter::ask_unwatched`] for each of these subjects, as one call; `None` for one of whom nothing
+    /// can be said. On a single server only.
+    pub(crate) async fn ask_each(&self, questions: &[(&[u8], Ask)]) -> Result<Vec<Option<Decision>>, Error> {
+        let limits = |(subject, ask): &(&[u8], Ask)| (self.limits(subject), *ask);
+        self.rules.check_each(&self.redis, &questions.iter().map(limits).collect::<Vec<_>>()).await
+    }
+
     pub(crate) async fn decide(
         &self,
         limits: &[Limit],

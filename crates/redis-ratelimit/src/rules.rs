@@ -61,7 +61,7 @@ impl Rules {
         telemetry::asked(self.ask(redis, limits, ask, makes)).await
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         redis: &Redis,
         limits: &[Limit],
@@ -69,6 +69,21 @@ impl Rules {
         makes: Makes<'_>,
     ) -> Result<Decision, Error> {
         let (taken, answers) = scripts::check(redis, limits, ask, makes).await?;
+        Ok(self.decision(taken, answers))
+    }
+
+    /// Charges each of these subjects, as one call; `None` for one of whom nothing can be said.
+    pub(crate) async fn check_each(
+        &self,
+        redis: &Redis,
+        questions: &[(Vec<Limit>, Ask)],
+    ) -> Result<Vec<Option<Decision>>, Error> {
+        let answers = scripts::check_each(redis, questions).await?;
+        let decision = |answer: Option<_>| answer.map(|(taken, answers)| self.decision(taken, answers));
+        Ok(answers.into_iter().map(decision).collect())
+    }
+
+    fn decision(&self, taken: u64, answers: Vec<scripts::Answer>) -> Decision {
         let state = |(rule, answer): (&Rule, scripts::Answer)| PolicyState {
             policy: Arc::clone(&rule.name),
             limit: rule.largest,
@@ -77,6 +92,6 @@ impl Rules {
             reset_after: answer.reset_after,
             mark: answer.mark,
         };
-        Ok(Decision::new(Source::Redis, taken, self.0.iter().zip(answers).map(state).collect()))
+        Decision::new(Source::Redis, taken, self.0.iter().zip(answers).map(state).collect())
     }
 }

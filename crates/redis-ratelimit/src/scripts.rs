@@ -96,14 +96,34 @@ pub(crate) async fn check(
         Makes::Slot(id) => (id.as_str(), 0),
         Makes::Reservation(id, hold) => (id.as_str(), micros(hold)),
     };
-    let args = now(redis).int(int(ask.least.get())).int(int(ask.most)).bytes(id).int(hold);
-    let args = limits.iter().fold(args, |args, limit| with_rule(args, &limit.rule));
+    let args = with_ask(with_rules(now(redis).bytes(id).int(hold), 1, limits), ask);
     let reply: Vec<u64> = redis.run(&scripts_of(limits).check, &keys_of(limits), &args).await?;
-    let answers = reply.get(1..).unwrap_or_default().chunks_exact(4).map(Answer::new).collect::<Vec<_>>();
-    match reply.first() {
-        Some(taken) if answers.len() == limits.len() => Ok((*taken, answers)),
-        _ => Err(Error::reply("ratelimit/check", "the reply has another length than expected")),
+    taken_of(&reply, limits).ok_or_else(other_length)
+}
+
+/// As [`check`], of the same limits for several subjects; `None` for one whose keys hold something
+/// else, and to which nothing was done.
+pub(crate) async fn check_each(
+    redis: &Redis,
+    questions: &[(Vec<Limit>, Ask)],
+) -> Result<Vec<Option<(u64, Vec<Answer>)>>, Error> {
+    let limits = match questions {
+        [] => return Ok(Vec::new()),
+        [(limits, ask)] => return Ok(vec![Some(check(redis, limits, *ask, Makes::Nothing).await?)]),
+        [(limits, _), ..] => limits,
+    };
+    let args = with_rules(now(redis).word("").int(0), questions.len(), limits);
+    let args = questions.iter().fold(args, |args, (_, ask)| with_ask(args, *ask));
+    let keys: Vec<&Key> = questions.iter().flat_map(|(limits, _)| keys_of(limits)).collect();
+    let replies: Vec<Vec<i64>> = redis.run_batch(&scripts_of(limits).check, &keys, &args).await?;
+    if replies.len() != questions.len() {
+        return Err(other_length());
     }
+    let taken = |reply: Vec<i64>| {
+        let reply = reply.into_iter().map(u64::try_from).collect::<Result<Vec<_>, _>>().ok()?;
+        taken_of(&reply, limits)
+    };
+    Ok(replies.into_iter().map(taken).collect())
 }
 
 /// Gives units back to what each mark names; how many came back to each limit.
@@ -194,6 +214,26 @@ fn keys_of(limits: &[Limit]) -> Vec<&Key> {
 
 fn with_rule(args: Args, rule: &Rule) -> Args {
     rule.numbers.iter().fold(args.word(part(rule.kind).0), |args, number| args.int(*number))
+}
+
+/// How many questions there are, how many limits each has, and their rules.
+fn with_rules(args: Args, questions: usize, limits: &[Limit]) -> Args {
+    let args = args.int(int(questions as u64)).int(int(limits.len() as u64));
+    limits.iter().fold(args, |args, limit| with_rule(args, &limit.rule))
+}
+
+fn with_ask(args: Args, ask: Ask) -> Args {
+    args.int(int(ask.least.get())).int(int(ask.most))
+}
+
+fn taken_of(reply: &[u64], limits: &[Limit]) -> Option<(u64, Vec<Answer>)> {
+    let (taken, answers) = reply.split_first()?;
+    let answers: Vec<Answer> = answers.chunks_exact(4).map(Answer::new).collect();
+    (answers.len() == limits.len()).then_some((*taken, answers))
+}
+
+fn other_length() -> Error {
+    Error::reply("ratelimit/check", "the reply has another length than expected")
 }
 
 fn with_marks(args: Args, limits: &[Limit], marks: &[Mark]) -> Args {

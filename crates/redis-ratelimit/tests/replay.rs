@@ -57,8 +57,8 @@ impl<'a> Limit<'a> {
 
     /// Taken, left, wait, reset, mark.
     async fn check(&self, least: i64, most: i64, id: &str, hold_us: i64) -> [u64; 5] {
-        let args = Args::new().int(NOW_US).int(least).int(most).bytes(id).int(hold_us);
-        self.run::<Vec<u64>>(&CHECK, self.rule(args)).await.try_into().unwrap()
+        let args = self.rule(Args::new().int(NOW_US).bytes(id).int(hold_us).int(1).int(1));
+        self.run::<Vec<u64>>(&CHECK, args.int(least).int(most)).await.try_into().unwrap()
     }
 
     async fn refund(&self, units: i64, id: &str, reserved: i64, mark: u64) -> i64 {

@@ -10,7 +10,9 @@ use crate::pepper::Pepper;
 use crate::scripts::one_time::{self, CodeKeys, Guess, StoredCode};
 use crate::{keys, scripts, value};
 use bytes::Bytes;
-use redis_patterns_core::{Json, Redis, random_bytes, until_answered};
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
+use redis_patterns_core::{Codec, Redis, random_bytes, until_answered};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -88,14 +90,16 @@ pub enum Verdict<T> {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Codes<T> {
+pub struct Codes<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     redis: Redis,
     purpose: Purpose,
     pepper: Pepper,
     options: CodeOptions,
+    codec: C,
     holds: PhantomData<fn(T) -> T>,
 }
 
+#[cfg(feature = "json")]
 impl<T: Serialize + DeserializeOwned> Codes<T> {
     /// Codes for `purpose`.
     ///
@@ -104,8 +108,26 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     /// [`Error::Options`] for a time below a millisecond or above 2^40 milliseconds, or a cool-down
     /// longer than the life of a code.
     pub fn new(redis: Redis, purpose: Purpose, pepper: Pepper, options: CodeOptions) -> Result<Self, Error> {
+        Self::with_codec(redis, purpose, pepper, options, Json)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
+    /// The same with values in another encoding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] for a time below a millisecond or above 2^40 milliseconds, or a cool-down
+    /// longer than the life of a code.
+    pub fn with_codec(
+        redis: Redis,
+        purpose: Purpose,
+        pepper: Pepper,
+        options: CodeOptions,
+        codec: C,
+    ) -> Result<Self, Error> {
         options.check()?;
-        Ok(Self { redis, purpose, pepper, options, holds: PhantomData })
+        Ok(Self { redis, purpose, pepper, options, codec, holds: PhantomData })
     }
 
     /// A new code of `identity` that holds `value`; the one before it is void, its wrong guesses
@@ -150,7 +172,7 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     ) -> Result<Issue<Code>, Error> {
         let (identity, code) = (identity.as_ref(), Code::random(self.options.code_length())?);
         let mac = self.mac(identity, code.expose(), binding);
-        let waits = self.put(identity, mac, value::seal(&Json, value)?).await?;
+        let waits = self.put(identity, mac, value::seal(&self.codec, value)?).await?;
         Ok(waits.map_or(Issue::Issued(code), |retry_after| Issue::TooSoon { retry_after }))
     }
 
@@ -214,7 +236,7 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
         let (identity, guess) = (identity.as_ref(), without_gaps(guess));
         let (keys, mac) = (self.keys(identity), self.mac(identity, &guess, binding));
         Ok(match one_time::code_verify(&self.redis, &keys, &mac, self.options.allowed()).await? {
-            Guess::Right(bytes) => Verdict::Right(value::open(&Json, bytes)?),
+            Guess::Right(bytes) => Verdict::Right(value::open(&self.codec, bytes)?),
             Guess::Wrong(left) => Verdict::Wrong { left },
             Guess::NoCode => Verdict::NoCode,
             Guess::Locked(retry_after) => Verdict::Locked { retry_after },
@@ -273,19 +295,20 @@ fn without_gaps(guess: &str) -> String {
     guess.chars().filter(|character| !character.is_whitespace() && *character != '-').collect()
 }
 
-impl<T> Clone for Codes<T> {
+impl<T, C: Clone> Clone for Codes<T, C> {
     fn clone(&self) -> Self {
         Self {
             redis: self.redis.clone(),
             purpose: self.purpose,
             pepper: self.pepper.clone(),
             options: self.options.clone(),
+            codec: self.codec.clone(),
             holds: PhantomData,
         }
     }
 }
 
-impl<T> fmt::Debug for Codes<T> {
+impl<T, C> fmt::Debug for Codes<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Codes")
             .field("redis", &self.redis)

@@ -7,7 +7,9 @@ use crate::issue::Issue;
 use crate::options::{Purpose, check_cool_down, check_ttl};
 use crate::scripts::one_time::{self, Brought, Pace};
 use crate::{keys, value};
-use redis_patterns_core::{Json, Redis, until_answered};
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
+use redis_patterns_core::{Codec, Redis, until_answered};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -51,10 +53,11 @@ const COOL_DOWN: Duration = Duration::from_secs(60);
 /// # Ok(())
 /// # }
 /// ```
-pub struct OneTimeTokens<T> {
+pub struct OneTimeTokens<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     redis: Redis,
     purpose: Purpose,
     pace: Pace,
+    codec: C,
     holds: PhantomData<fn(T) -> T>,
 }
 
@@ -73,6 +76,7 @@ pub enum Consumed<T> {
     OtherBrowser,
 }
 
+#[cfg(feature = "json")]
 impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     /// Tokens for `purpose` that expire after `ttl`: at most 10 min for what goes by another
     /// channel at log-in (ASVS 5.0, 6.5.5), 15 to 60 min for links, a day to verify an address.
@@ -81,9 +85,20 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     ///
     /// [`Error::Options`] for a `ttl` below a millisecond or above 2^40 milliseconds.
     pub fn new(redis: Redis, purpose: Purpose, ttl: Duration) -> Result<Self, Error> {
+        Self::with_codec(redis, purpose, ttl, Json)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned, C: Codec> OneTimeTokens<T, C> {
+    /// The same with values in another encoding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] for a `ttl` below a millisecond or above 2^40 milliseconds.
+    pub fn with_codec(redis: Redis, purpose: Purpose, ttl: Duration, codec: C) -> Result<Self, Error> {
         check_ttl(ttl, "the life of a token is 1 to 2^40 milliseconds")?;
         let pace = Pace { ttl, cool_down: COOL_DOWN.min(ttl) };
-        Ok(Self { redis, purpose, pace, holds: PhantomData })
+        Ok(Self { redis, purpose, pace, codec, holds: PhantomData })
     }
 
     /// How long after a token its subject's next one may follow, if it was not consumed meanwhile;
@@ -141,7 +156,7 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     ) -> Result<Issue<OneTimeToken>, Error> {
         let token = OneTimeToken::random_at(&keys::token_place(self.purpose, subject.as_ref()))?;
         let (key, hash) = (self.key(&token), keys::token_hash(self.purpose, &token));
-        let sealed = value::seal(&Json, value)?;
+        let sealed = value::seal(&self.codec, value)?;
         let issue = || one_time::token_issue(&self.redis, &key, &hash, binding, sealed.clone(), self.pace);
         Ok(match until_answered(issue).await? {
             None => Issue::Issued(token),
@@ -167,7 +182,7 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
         let (key, hash) = (self.key(token), keys::token_hash(self.purpose, token));
         let there = until_answered(|| one_time::token_peek(&self.redis, &key)).await?;
         let good = there.filter(|(stored, _)| stored.as_ref() == hash.as_ref());
-        Ok(good.map(|(_, bytes)| value::open(&Json, bytes)).transpose()?)
+        Ok(good.map(|(_, bytes)| value::open(&self.codec, bytes)).transpose()?)
     }
 
     /// The value of the token, for the first who brings it; `None` for everybody else, and for a
@@ -211,7 +226,7 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     pub async fn consume_bound(&self, token: &OneTimeToken, binding: &Binding) -> Result<Consumed<T>, Error> {
         let (key, hash) = (self.key(token), keys::token_hash(self.purpose, token));
         Ok(match one_time::token_consume(&self.redis, &key, &hash, binding).await? {
-            Brought::Consumed(bytes) => Consumed::Value(value::open(&Json, bytes)?),
+            Brought::Consumed(bytes) => Consumed::Value(value::open(&self.codec, bytes)?),
             Brought::Unknown => Consumed::Unknown,
             Brought::OtherStamp => Consumed::StampChanged,
             Brought::OtherBrowser => Consumed::OtherBrowser,
@@ -229,13 +244,19 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     }
 }
 
-impl<T> Clone for OneTimeTokens<T> {
+impl<T, C: Clone> Clone for OneTimeTokens<T, C> {
     fn clone(&self) -> Self {
-        Self { redis: self.redis.clone(), purpose: self.purpose, pace: self.pace, holds: PhantomData }
+        Self {
+            redis: self.redis.clone(),
+            purpose: self.purpose,
+            pace: self.pace,
+            codec: self.codec.clone(),
+            holds: PhantomData,
+        }
     }
 }
 
-impl<T> fmt::Debug for OneTimeTokens<T> {
+impl<T, C> fmt::Debug for OneTimeTokens<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OneTimeTokens")
             .field("redis", &self.redis)

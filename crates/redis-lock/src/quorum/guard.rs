@@ -2,17 +2,17 @@
 
 use super::attempt::Attempt;
 use crate::error::{Error, Lost};
-use crate::fence::FencingToken;
 use crate::guard::Released;
 use crate::hold::Hold;
 use crate::scripts::{self, Freed};
 use redis_patterns_core::BootInstant;
-use std::time::Duration;
+use std::ops::Deref;
 
 /// A lock that a majority of servers has granted, until it is released, dropped, or its lease ends.
 ///
 /// As a [`LockGuard`](crate::LockGuard), it proves nothing by being held: hand its fence to the
-/// system that stores the data.
+/// system that stores the data. Its fence, what is left of its time, and the news of its loss are those
+/// of its [`Hold`].
 #[derive(Debug)]
 #[must_use = "a guard that is dropped frees its lock"]
 pub struct QuorumGuard {
@@ -25,50 +25,13 @@ impl QuorumGuard {
         Self { attempt, hold }
     }
 
-    /// The fence of this grant, above that of every earlier one.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] once the guard's time is over.
-    pub fn fence(&self) -> Result<FencingToken, Lost> {
-        self.hold.held().map(|(fence, _)| fence)
-    }
-
-    /// How long it is certainly held from now on if nothing extends it; zero once it is lost.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
-        self.hold.held().map_or(Duration::ZERO, |(_, left)| left)
-    }
-
-    /// Waits until the lock is lost and says why.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    pub async fn lost(&self) -> Lost {
-        self.hold.lost().await
-    }
-
-    /// Runs `work` for as long as the lock is held, as [`LockGuard::run`](crate::LockGuard::run).
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] if the lock was lost before `work` ended.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops `work`.
-    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        self.hold.run(work).await
-    }
-
     /// Holds the lock for a whole lease from now, if a majority still has it. One round trip to all
     /// servers. Never takes a lost lock again.
     ///
     /// # Errors
     ///
     /// [`Error::Lost`] if so many have it no longer that there is no majority; [`Error::Redis`] if too
-    /// few answered: the guard then still holds for [`QuorumGuard::time_left`].
+    /// few answered: the guard then still holds for [`Hold::time_left`].
     ///
     /// # Cancel safety
     ///
@@ -123,6 +86,14 @@ impl QuorumGuard {
             }
             _ => Ok(Released::Lapsed),
         }
+    }
+}
+
+impl Deref for QuorumGuard {
+    type Target = Hold;
+
+    fn deref(&self) -> &Hold {
+        &self.hold
     }
 }
 

@@ -4,6 +4,7 @@ use super::session::Session;
 use super::shared::{Shared, count};
 use crate::reap::{self, Whose};
 use crate::scripts;
+use crate::telemetry as names;
 use redis_patterns_core::{BootInstant, telemetry};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -122,6 +123,7 @@ impl Heart {
         match started.await {
             Ok(session) => {
                 count(&self.shared.counters.leases_lost, 1);
+                telemetry::count(names::LEASES_LOST, &[], 1);
                 tracing::warn!(target: telemetry::TARGET, "the lease was lost; its jobs went back to the queue");
                 self.watch(session.clone());
                 self.shared.set_session(session);
@@ -177,6 +179,7 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
         let mut pause = SWEEP;
         match reap::sweep(&shared.queue, whose).await {
             Ok(reaped) if reaped.jobs > 0 || reaped.workers > 0 => {
+                telemetry::count(names::RETURNED, &[], reaped.jobs);
                 pause = LOOK_AGAIN;
                 tracing::info!(target: telemetry::TARGET, workers = reaped.workers, jobs = reaped.jobs, "returned jobs of lost workers");
             }

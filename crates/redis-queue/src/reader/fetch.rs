@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::job::{Job, JobId};
 use crate::reap;
 use crate::scripts::{self, BATCH, End};
+use crate::telemetry as names;
 use bytes::Bytes;
 use redis_patterns_core::{Backoff, Dedicated, telemetry};
 use std::ops::ControlFlow;
@@ -150,6 +151,7 @@ impl Fetcher {
         let orphans = orphans?;
         if !orphans.is_empty() {
             count(&self.shared.counters.adopted, orphans.len());
+            telemetry::count(names::ADOPTED, &[], orphans.len() as u64);
             tracing::info!(target: telemetry::TARGET, jobs = orphans.len(), "found jobs that nobody held");
         }
         self.deliver(orphans);

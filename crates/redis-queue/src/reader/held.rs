@@ -40,6 +40,11 @@ impl HeldJob {
         self.session.ended().await;
     }
 
+    /// Whether the lease is over.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.session.is_over()
+    }
+
     /// Removes the job: it is done. Acknowledgements that wait go out together, in one round trip.
     ///
     /// It is tried again through outages as long as the lease lasts.

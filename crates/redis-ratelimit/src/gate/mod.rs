@@ -1,5 +1,6 @@
 //! A limiter that always has an answer, also while Redis has none.
 
+mod batches;
 mod breaker;
 mod denials;
 mod leases;
@@ -10,6 +11,7 @@ use crate::error::Error;
 use crate::limiter::RateLimiter;
 use crate::scripts::Ask;
 use crate::telemetry;
+use batches::Batches;
 use breaker::Breaker;
 use denials::Denials;
 use leases::Leases;
@@ -75,6 +77,7 @@ pub struct Gate {
     breaker: Arc<Breaker>,
     denials: Option<Arc<Denials>>,
     leases: Option<Arc<Leases>>,
+    batches: Option<Arc<Batches>>,
     /// Made at the first outage.
     shares: Arc<OnceLock<Vec<Share>>>,
 }
@@ -85,7 +88,15 @@ impl Gate {
     pub fn new(limiter: RateLimiter, when_down: WhenDown) -> Self {
         let breaker = Arc::new(Breaker::new(FAILURES, REST));
         let limiter = limiter.with_deadline(DEADLINE);
-        Self { limiter, when_down, breaker, denials: None, leases: None, shares: Arc::default() }
+        Self {
+            limiter,
+            when_down,
+            breaker,
+            denials: None,
+            leases: None,
+            batches: None,
+            shares: Arc::default(),
+        }
     }
 
     /// The same gate with another deadline: what a check takes at most.
@@ -146,6 +157,19 @@ impl Gate {
         self.limiter = leases.limiter().clone();
         self.leases = Some(Arc::new(leases));
         Ok(self)
+    }
+
+    /// The same gate, which sends checks that come at the same time together: up to 64 in one script
+    /// call, and up to four calls at once. A check that comes alone waits for no other. Off unless set.
+    ///
+    /// On a single server that is about twice as many checks in the same time once hundreds of tasks
+    /// ask. In a cluster the keys of one script must share a slot, so there every check is a call of its
+    /// own, as without this. Nor does it say anything to a gate with [leases](Gate::lease).
+    #[must_use]
+    pub fn coalesce(mut self) -> Self {
+        let single = !self.limiter.redis().is_cluster();
+        self.batches = single.then(Arc::default);
+        self
     }
 
     /// Charges one request of `subject` and says whether it may go on. At most one round trip.
@@ -235,7 +259,10 @@ impl Gate {
         let asked = BootInstant::now();
         let answer = match &self.leases {
             Some(leases) => leases.refill(&self.limiter, subject, ask.least).await,
-            None => self.limiter.ask(subject, ask).await.map(Some),
+            None => match &self.batches {
+                Some(batches) => batches.ask(&self.limiter, subject, ask).await.map(Some),
+                None => self.limiter.ask(subject, ask).await.map(Some),
+            },
         };
         let decision = match answer {
             Err(Error::Redis(error)) if error.is_outage() => {

@@ -1,6 +1,6 @@
 //! Policies whose units are spent a while after they were charged.
 
-use super::{ApproximateWindow, Common, Policy, SlidingLog, SlidingWindow, TokenBucket};
+use super::{ApproximateWindow, Policy, SlidingLog, SlidingWindow, TokenBucket};
 use crate::error::Error;
 use std::time::Duration;
 
@@ -12,21 +12,18 @@ impl Policy {
     /// longer by `hold`, and a burst smaller by what refills in it. A window that ends for all at once
     /// stays: its units are spent before its [end](Policy::ends_with_window).
     pub(crate) fn spent_within(&self, hold: Duration) -> Result<Self, Error> {
-        let longer = |common: &Common| {
-            let period = common.period.saturating_add(hold);
-            Common::new(&common.name, common.limit, period)
-        };
+        let common = self.common();
+        let (name, limit, period) = (&common.name, common.limit, common.period.saturating_add(hold));
         Ok(match self {
             Self::FixedWindow(window) => Self::FixedWindow(window.clone()),
-            Self::SlidingLog(log) => Self::SlidingLog(SlidingLog(longer(&log.0)?)),
-            Self::SlidingWindow(window) => {
-                Self::SlidingWindow(SlidingWindow { common: longer(&window.common)?, ..window.clone() })
-            }
-            Self::ApproximateWindow(window) => {
-                let Common { name, limit, period } = longer(&window.0)?;
-                Self::ApproximateWindow(ApproximateWindow::new(&name, limit, period)?)
-            }
             Self::TokenBucket(bucket) => Self::TokenBucket(smaller(bucket, hold)?),
+            Self::SlidingLog(_) => Self::SlidingLog(SlidingLog::new(name, limit, period)?),
+            Self::SlidingWindow(window) => {
+                Self::SlidingWindow(SlidingWindow::new(name, limit, period)?.buckets(window.buckets)?)
+            }
+            Self::ApproximateWindow(_) => {
+                Self::ApproximateWindow(ApproximateWindow::new(name, limit, period)?)
+            }
         })
     }
 

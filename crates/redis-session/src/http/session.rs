@@ -4,7 +4,9 @@ use crate::error::Error;
 use crate::id::SessionId;
 use crate::login::Login;
 use crate::sessions::{Loaded, LogIn, Sessions};
-use redis_patterns_core::{Codec, Json};
+use redis_patterns_core::Codec;
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -43,7 +45,7 @@ use tokio::sync::Mutex;
 /// }
 /// # }
 /// ```
-pub struct Session<T, C = Json> {
+pub struct Session<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     pub(super) sessions: Sessions<T, C>,
     pub(super) state: Arc<Mutex<State<T>>>,
 }
