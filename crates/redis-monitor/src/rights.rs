@@ -7,7 +7,7 @@ const RIGHTS: &str = include_str!("scripts/rights.lua");
 
 /// Every command of the five crates, well formed; `K` stands for a key of the namespace, `C` for
 /// a channel of it.
-pub(crate) const COMMANDS: [&str; 56] = [
+pub(crate) const COMMANDS: [&str; 57] = [
     "BLMOVE K K RIGHT LEFT 1",
     "COMMAND INFO GET",
     "DECRBY K 1",
@@ -18,6 +18,7 @@ pub(crate) const COMMANDS: [&str; 56] = [
     "GET K",
     "GETRANGE K 0 1",
     "HDEL K f",
+    "HEXISTS K f",
     "HGET K f",
     "HGETALL K",
     "HINCRBY K f 1",
@@ -111,5 +112,33 @@ mod tests {
         assert_eq!(name("PUBSUB SHARDNUMSUB C"), "PUBSUB SHARDNUMSUB");
         assert_eq!(name("BLMOVE K K RIGHT LEFT 1"), "BLMOVE");
         assert_eq!(name("INFO"), "INFO");
+    }
+
+    /// The scripts of the pattern crates, where they stand beside this one.
+    fn scripts(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                scripts(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "lua") {
+                found.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_of_a_script_is_asked_about() {
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = Vec::new();
+        for pattern in ["ratelimit", "lock", "idem", "session", "queue"] {
+            scripts(&crates.join(format!("redis-{pattern}/src")), &mut found);
+        }
+        let known: Vec<_> = COMMANDS.iter().filter_map(|command| command.split(' ').next()).collect();
+        for text in &found {
+            for call in text.split("redis.call('").skip(1) {
+                let command = call.split('\'').next().unwrap();
+                assert!(known.contains(&command), "{command} is not in COMMANDS");
+            }
+        }
     }
 }
