@@ -1,4 +1,4 @@
-//! Codecs for values that implement serde's traits (features `json` and `msgpack`).
+//! Codecs for values that implement serde's traits (features `serde`, `json` and `msgpack`).
 
 use crate::envelope::CodecId;
 use crate::error::Error;
@@ -65,10 +65,12 @@ impl Codec for MessagePack {
     }
 }
 
+#[cfg(any(feature = "json", feature = "msgpack"))]
 fn cannot_encode(operation: &'static str) -> Error {
     Error::codec(operation, "the value cannot be encoded")
 }
 
+#[cfg(any(feature = "json", feature = "msgpack"))]
 fn cannot_decode(operation: &'static str) -> Error {
     Error::codec(operation, "the stored bytes do not decode to the expected type")
 }

@@ -24,7 +24,7 @@
 mod args;
 mod backoff;
 mod clock;
-#[cfg(any(feature = "json", feature = "msgpack"))]
+#[cfg(feature = "serde")]
 mod codec;
 mod digest;
 mod envelope;
@@ -44,7 +44,7 @@ pub mod telemetry;
 pub use args::{Args, millis};
 pub use backoff::Backoff;
 pub use clock::{BootInstant, Clock, TestClock};
-#[cfg(any(feature = "json", feature = "msgpack"))]
+#[cfg(feature = "serde")]
 pub use codec::Codec;
 #[cfg(feature = "json")]
 pub use codec::Json;

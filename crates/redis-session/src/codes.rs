@@ -8,9 +8,12 @@ use crate::issue::Issue;
 use crate::options::Purpose;
 use crate::pepper::Pepper;
 use crate::scripts::one_time::{self, CodeKeys, Guess, StoredCode};
+use crate::telemetry::{Outcome, told};
 use crate::{keys, scripts, value};
 use bytes::Bytes;
-use redis_patterns_core::{Json, Redis, random_bytes, until_answered};
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
+use redis_patterns_core::{Codec, Redis, random_bytes, until_answered};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -88,14 +91,16 @@ pub enum Verdict<T> {
 /// # Ok(())
 /// # }
 /// ```
-pub struct Codes<T> {
+pub struct Codes<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     redis: Redis,
     purpose: Purpose,
     pepper: Pepper,
     options: CodeOptions,
+    codec: C,
     holds: PhantomData<fn(T) -> T>,
 }
 
+#[cfg(feature = "json")]
 impl<T: Serialize + DeserializeOwned> Codes<T> {
     /// Codes for `purpose`.
     ///
@@ -104,8 +109,26 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     /// [`Error::Options`] for a time below a millisecond or above 2^40 milliseconds, or a cool-down
     /// longer than the life of a code.
     pub fn new(redis: Redis, purpose: Purpose, pepper: Pepper, options: CodeOptions) -> Result<Self, Error> {
+        Self::with_codec(redis, purpose, pepper, options, Json)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
+    /// The same with values in another encoding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] for a time below a millisecond or above 2^40 milliseconds, or a cool-down
+    /// longer than the life of a code.
+    pub fn with_codec(
+        redis: Redis,
+        purpose: Purpose,
+        pepper: Pepper,
+        options: CodeOptions,
+        codec: C,
+    ) -> Result<Self, Error> {
         options.check()?;
-        Ok(Self { redis, purpose, pepper, options, holds: PhantomData })
+        Ok(Self { redis, purpose, pepper, options, codec, holds: PhantomData })
     }
 
     /// A new code of `identity` that holds `value`; the one before it is void, its wrong guesses
@@ -150,8 +173,7 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     ) -> Result<Issue<Code>, Error> {
         let (identity, code) = (identity.as_ref(), Code::random(self.options.code_length())?);
         let mac = self.mac(identity, code.expose(), binding);
-        let waits = self.put(identity, mac, value::seal(&Json, value)?).await?;
-        Ok(waits.map_or(Issue::Issued(code), |retry_after| Issue::TooSoon { retry_after }))
+        self.put(identity, mac, value::seal(&self.codec, value)?, code).await
     }
 
     /// What [`issue`](Self::issue) does, with a code that nothing matches: for an unknown account.
@@ -168,8 +190,7 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     ///
     /// As [`issue`](Self::issue).
     pub async fn decoy(&self, identity: impl AsRef<[u8]>) -> Result<Issue<()>, Error> {
-        let waits = self.put(identity.as_ref(), random_bytes()?, Bytes::new()).await?;
-        Ok(waits.map_or(Issue::Issued(()), |retry_after| Issue::TooSoon { retry_after }))
+        self.put(identity.as_ref(), random_bytes()?, Bytes::new(), ()).await
     }
 
     /// Counts a guess at the code of `identity` and compares it, in one step of the server: however
@@ -213,11 +234,18 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     ) -> Result<Verdict<T>, Error> {
         let (identity, guess) = (identity.as_ref(), without_gaps(guess));
         let (keys, mac) = (self.keys(identity), self.mac(identity, &guess, binding));
-        Ok(match one_time::code_verify(&self.redis, &keys, &mac, self.options.allowed()).await? {
-            Guess::Right(bytes) => Verdict::Right(value::open(&Json, bytes)?),
-            Guess::Wrong(left) => Verdict::Wrong { left },
-            Guess::NoCode => Verdict::NoCode,
-            Guess::Locked(retry_after) => Verdict::Locked { retry_after },
+        let call = async {
+            Ok(match one_time::code_verify(&self.redis, &keys, &mac, self.options.allowed()).await? {
+                Guess::Right(bytes) => Verdict::Right(value::open(&self.codec, bytes)?),
+                Guess::Wrong(left) => Verdict::Wrong { left },
+                Guess::NoCode => Verdict::NoCode,
+                Guess::Locked(retry_after) => Verdict::Locked { retry_after },
+            })
+        };
+        told!("code_verify", call, |verdict| match verdict {
+            Verdict::Right(_) => Outcome::Done,
+            Verdict::NoCode => Outcome::Gone,
+            Verdict::Wrong { .. } | Verdict::Locked { .. } => Outcome::Refused,
         })
     }
 
@@ -237,7 +265,8 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
     /// It is sent again, three times in all; the answer may then be `false`.
     pub async fn unlock(&self, identity: impl AsRef<[u8]>) -> Result<bool, Error> {
         let keys = self.keys(identity.as_ref());
-        Ok(until_answered(|| scripts::delete(&self.redis, &keys.failures)).await?)
+        let call = async { Ok(until_answered(|| scripts::delete(&self.redis, &keys.failures)).await?) };
+        told!("code_unlock", call, |were_there| Outcome::of(*were_there))
     }
 
     /// What the codes are for.
@@ -246,10 +275,22 @@ impl<T: Serialize + DeserializeOwned> Codes<T> {
         self.purpose
     }
 
-    async fn put(&self, identity: &[u8], mac: [u8; 32], value: Bytes) -> Result<Option<Duration>, Error> {
+    /// Counted the same for a code and a decoy: metrics tell no accounts either.
+    async fn put<S>(
+        &self,
+        identity: &[u8],
+        mac: [u8; 32],
+        value: Bytes,
+        issued: S,
+    ) -> Result<Issue<S>, Error> {
         let (keys, code) = (self.keys(identity), StoredCode { issue: random_bytes()?, mac, value });
         let (pace, budget) = (self.options.pace(), self.options.allowed().budget);
-        Ok(until_answered(|| one_time::code_issue(&self.redis, &keys, &code, pace, budget)).await?)
+        let call = async {
+            let issue = || one_time::code_issue(&self.redis, &keys, &code, pace, budget);
+            let waits = until_answered(issue).await?;
+            Ok(waits.map_or(Issue::Issued(issued), |retry_after| Issue::TooSoon { retry_after }))
+        };
+        told!("code_issue", call, Issue::outcome)
     }
 
     fn keys(&self, identity: &[u8]) -> CodeKeys {
@@ -273,19 +314,20 @@ fn without_gaps(guess: &str) -> String {
     guess.chars().filter(|character| !character.is_whitespace() && *character != '-').collect()
 }
 
-impl<T> Clone for Codes<T> {
+impl<T, C: Clone> Clone for Codes<T, C> {
     fn clone(&self) -> Self {
         Self {
             redis: self.redis.clone(),
             purpose: self.purpose,
             pepper: self.pepper.clone(),
             options: self.options.clone(),
+            codec: self.codec.clone(),
             holds: PhantomData,
         }
     }
 }
 
-impl<T> fmt::Debug for Codes<T> {
+impl<T, C> fmt::Debug for Codes<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Codes")
             .field("redis", &self.redis)

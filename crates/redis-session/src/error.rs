@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use std::error::Error as StdError;
+
 /// A failure of a store. A session or token that is not there is not one: see
 /// [`Update::Gone`](crate::Update::Gone) and the `None` of a load.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,11 @@ pub enum Error {
     /// nothing was written.
     #[error("session: others changed the session at each of {0} tries")]
     Contended(u32),
+    /// The [recorder](crate::SessionRecorder) failed, after Redis did what was asked: a session that
+    /// began was ended again, one that was revoked is gone, one that was rotated has an id that
+    /// nobody knows.
+    #[error("session: it could not be recorded")]
+    Recorder(#[source] Box<dyn StdError + Send + Sync>),
     /// Redis did not do what was asked, or a value could not be encoded or decoded.
     #[error(transparent)]
     Redis(#[from] redis_patterns_core::Error),

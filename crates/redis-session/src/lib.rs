@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod at_rest;
 mod binding;
 mod code_options;
 mod codes;
@@ -13,9 +14,13 @@ mod keys;
 mod login;
 mod options;
 mod pepper;
+mod recorder;
 mod scripts;
 mod sessions;
+#[cfg(feature = "sqlx")]
+pub mod sql;
 mod stored;
+mod telemetry;
 mod tokens;
 #[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
 pub mod tower_sessions;
@@ -31,8 +36,15 @@ pub use issue::Issue;
 pub use login::Login;
 pub use options::{Options, Purpose, WhenFull};
 pub use pepper::Pepper;
-/// The handle, the names and the codec that the calls above take.
-pub use redis_patterns_core::{Codec, Json, Namespace, Redis};
+pub use recorder::{Event, SessionRecorder};
+#[cfg(feature = "json")]
+pub use redis_patterns_core::Json;
+#[cfg(feature = "encrypt")]
+pub use redis_patterns_core::Keyring;
+#[cfg(feature = "msgpack")]
+pub use redis_patterns_core::MessagePack;
+/// The handle, the names and the codecs that the calls above take.
+pub use redis_patterns_core::{Codec, Namespace, Redis};
 pub use sessions::{Device, Extension, Loaded, LogIn, Others, Revocation, Rotation, Sessions, Swap, Update};
 pub use tokens::{Consumed, OneTimeTokens};
 pub use version::Version;

@@ -1,7 +1,11 @@
 //! How long sessions live, and what tokens are for.
 
 use crate::error::Error;
+use crate::recorder::{Recorder, SessionRecorder};
+#[cfg(feature = "encrypt")]
+use redis_patterns_core::Keyring;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// 34 years: a deadline then still has the 13 digits that scripts give it.
@@ -15,13 +19,18 @@ const LARGEST_MS: u128 = 1 << 40;
 ///
 /// assert_eq!(Options::new().idle(Duration::from_secs(300)).idle_timeout(), Duration::from_secs(300));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     idle: Duration,
     absolute: Duration,
     touch_percent: u8,
     max_bytes: usize,
     limit: Option<(NonZeroU32, WhenFull)>,
+    recorder: Recorder,
+    #[cfg(feature = "encrypt")]
+    keyring: Option<Keyring>,
+    #[cfg(feature = "encrypt")]
+    reads_plain: bool,
 }
 
 /// What becomes of a log-in when the user has as many sessions as allowed.
@@ -39,7 +48,18 @@ impl Options {
     #[must_use]
     pub const fn new() -> Self {
         let (idle, absolute) = (Duration::from_secs(30 * 60), Duration::from_secs(12 * 3_600));
-        Self { idle, absolute, touch_percent: 10, max_bytes: 64 * 1_024, limit: None }
+        Self {
+            idle,
+            absolute,
+            touch_percent: 10,
+            max_bytes: 64 * 1_024,
+            limit: None,
+            recorder: Recorder(None),
+            #[cfg(feature = "encrypt")]
+            keyring: None,
+            #[cfg(feature = "encrypt")]
+            reads_plain: false,
+        }
     }
 
     /// How long after its last use a session ends; 30 min unless set, the upper end of what OWASP
@@ -82,6 +102,51 @@ impl Options {
     pub const fn max_sessions(mut self, limit: NonZeroU32, when_full: WhenFull) -> Self {
         self.limit = Some((limit, when_full));
         self
+    }
+
+    /// Who is told what happens to sessions, such as a database; nobody unless set.
+    #[must_use]
+    pub fn recorder(mut self, recorder: Arc<dyn SessionRecorder>) -> Self {
+        self.recorder = Recorder(Some(recorder));
+        self
+    }
+
+    pub(crate) const fn told(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Encrypts what sessions hold and the names of their devices, each value bound to its session;
+    /// nothing is encrypted unless set. Whoever can write to Redis can then invent no session. Times
+    /// and hashes stay readable, and one-time tokens and codes are not encrypted by this.
+    ///
+    /// # Readers first
+    ///
+    /// A process without this key, and one that meets a session from before, answers an error: give
+    /// every process the keyring with [`reads_plain_too`](Self::reads_plain_too) first.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encrypted(mut self, keyring: Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
+    /// Reads sessions that are not encrypted as well, for as long as there are some from before:
+    /// until the deadline of the last.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub const fn reads_plain_too(mut self) -> Self {
+        self.reads_plain = true;
+        self
+    }
+
+    #[cfg(feature = "encrypt")]
+    pub(crate) const fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_ref()
+    }
+
+    #[cfg(feature = "encrypt")]
+    pub(crate) const fn reads_plain(&self) -> bool {
+        self.reads_plain
     }
 
     pub(crate) const fn largest(&self) -> usize {

@@ -8,7 +8,7 @@ use crate::keys::SessionKeys;
 use crate::options::{Options, WhenFull};
 use crate::version::Version;
 use bytes::Bytes;
-use redis_patterns_core::{Args, Error, Key, Redis, Script, millis, script};
+use redis_patterns_core::{Args, Error, FromReply, Key, Redis, Script, Value, millis, script};
 
 static CREATE: Script = script!("session/create", "scripts/create.lua");
 static HEADS: Script = script!("session/heads", "scripts/heads.lua");
@@ -88,7 +88,14 @@ pub(crate) async fn load(
         Touch::AtOnce => idle_ms,
     };
     let args = times(redis, options).int(untouched_ms).bytes(&keys.member);
-    redis.run(&LOAD, &[&keys.session, &keys.index], &args).await
+    match redis.run::<Value>(&LOAD, &[&keys.session, &keys.index], &args).await? {
+        Value::Nil => Ok(None),
+        Value::Bytes(stored) => Ok(Some((false, stored))),
+        touched => match <(u32, Bytes)>::from_reply(touched) {
+            Some((1, stored)) => Ok(Some((true, stored))),
+            _ => Err(unknown_code(&LOAD)),
+        },
+    }
 }
 
 /// Replaces the value if the session is there and, if one is given, has the version `expected`.

@@ -6,8 +6,11 @@ use crate::id::OneTimeToken;
 use crate::issue::Issue;
 use crate::options::{Purpose, check_cool_down, check_ttl};
 use crate::scripts::one_time::{self, Brought, Pace};
+use crate::telemetry::{Outcome, told};
 use crate::{keys, value};
-use redis_patterns_core::{Json, Redis, until_answered};
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
+use redis_patterns_core::{Codec, Redis, until_answered};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -51,10 +54,11 @@ const COOL_DOWN: Duration = Duration::from_secs(60);
 /// # Ok(())
 /// # }
 /// ```
-pub struct OneTimeTokens<T> {
+pub struct OneTimeTokens<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     redis: Redis,
     purpose: Purpose,
     pace: Pace,
+    codec: C,
     holds: PhantomData<fn(T) -> T>,
 }
 
@@ -73,6 +77,7 @@ pub enum Consumed<T> {
     OtherBrowser,
 }
 
+#[cfg(feature = "json")]
 impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     /// Tokens for `purpose` that expire after `ttl`: at most 10 min for what goes by another
     /// channel at log-in (ASVS 5.0, 6.5.5), 15 to 60 min for links, a day to verify an address.
@@ -81,9 +86,20 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     ///
     /// [`Error::Options`] for a `ttl` below a millisecond or above 2^40 milliseconds.
     pub fn new(redis: Redis, purpose: Purpose, ttl: Duration) -> Result<Self, Error> {
+        Self::with_codec(redis, purpose, ttl, Json)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned, C: Codec> OneTimeTokens<T, C> {
+    /// The same with values in another encoding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Options`] for a `ttl` below a millisecond or above 2^40 milliseconds.
+    pub fn with_codec(redis: Redis, purpose: Purpose, ttl: Duration, codec: C) -> Result<Self, Error> {
         check_ttl(ttl, "the life of a token is 1 to 2^40 milliseconds")?;
         let pace = Pace { ttl, cool_down: COOL_DOWN.min(ttl) };
-        Ok(Self { redis, purpose, pace, holds: PhantomData })
+        Ok(Self { redis, purpose, pace, codec, holds: PhantomData })
     }
 
     /// How long after a token its subject's next one may follow, if it was not consumed meanwhile;
@@ -141,12 +157,15 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     ) -> Result<Issue<OneTimeToken>, Error> {
         let token = OneTimeToken::random_at(&keys::token_place(self.purpose, subject.as_ref()))?;
         let (key, hash) = (self.key(&token), keys::token_hash(self.purpose, &token));
-        let sealed = value::seal(&Json, value)?;
+        let sealed = value::seal(&self.codec, value)?;
         let issue = || one_time::token_issue(&self.redis, &key, &hash, binding, sealed.clone(), self.pace);
-        Ok(match until_answered(issue).await? {
-            None => Issue::Issued(token),
-            Some(retry_after) => Issue::TooSoon { retry_after },
-        })
+        let call = async {
+            Ok(match until_answered(issue).await? {
+                None => Issue::Issued(token),
+                Some(retry_after) => Issue::TooSoon { retry_after },
+            })
+        };
+        told!("token_issue", call, Issue::outcome)
     }
 
     /// The value of the token if it is good, which it stays: for the page that a link shows. What
@@ -165,9 +184,12 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     /// It is sent again, three times in all.
     pub async fn peek(&self, token: &OneTimeToken) -> Result<Option<T>, Error> {
         let (key, hash) = (self.key(token), keys::token_hash(self.purpose, token));
-        let there = until_answered(|| one_time::token_peek(&self.redis, &key)).await?;
-        let good = there.filter(|(stored, _)| stored.as_ref() == hash.as_ref());
-        Ok(good.map(|(_, bytes)| value::open(&Json, bytes)).transpose()?)
+        let call = async {
+            let there = until_answered(|| one_time::token_peek(&self.redis, &key)).await?;
+            let good = there.filter(|(stored, _)| stored.as_ref() == hash.as_ref());
+            Ok(good.map(|(_, bytes)| value::open(&self.codec, bytes)).transpose()?)
+        };
+        told!("token_peek", call, |found| Outcome::of(found.is_some()))
     }
 
     /// The value of the token, for the first who brings it; `None` for everybody else, and for a
@@ -210,11 +232,18 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     /// As [`consume`](Self::consume).
     pub async fn consume_bound(&self, token: &OneTimeToken, binding: &Binding) -> Result<Consumed<T>, Error> {
         let (key, hash) = (self.key(token), keys::token_hash(self.purpose, token));
-        Ok(match one_time::token_consume(&self.redis, &key, &hash, binding).await? {
-            Brought::Consumed(bytes) => Consumed::Value(value::open(&Json, bytes)?),
-            Brought::Unknown => Consumed::Unknown,
-            Brought::OtherStamp => Consumed::StampChanged,
-            Brought::OtherBrowser => Consumed::OtherBrowser,
+        let call = async {
+            Ok(match one_time::token_consume(&self.redis, &key, &hash, binding).await? {
+                Brought::Consumed(bytes) => Consumed::Value(value::open(&self.codec, bytes)?),
+                Brought::Unknown => Consumed::Unknown,
+                Brought::OtherStamp => Consumed::StampChanged,
+                Brought::OtherBrowser => Consumed::OtherBrowser,
+            })
+        };
+        told!("token_consume", call, |consumed| match consumed {
+            Consumed::Value(_) => Outcome::Done,
+            Consumed::Unknown => Outcome::Gone,
+            Consumed::StampChanged | Consumed::OtherBrowser => Outcome::Refused,
         })
     }
 
@@ -229,13 +258,19 @@ impl<T: Serialize + DeserializeOwned> OneTimeTokens<T> {
     }
 }
 
-impl<T> Clone for OneTimeTokens<T> {
+impl<T, C: Clone> Clone for OneTimeTokens<T, C> {
     fn clone(&self) -> Self {
-        Self { redis: self.redis.clone(), purpose: self.purpose, pace: self.pace, holds: PhantomData }
+        Self {
+            redis: self.redis.clone(),
+            purpose: self.purpose,
+            pace: self.pace,
+            codec: self.codec.clone(),
+            holds: PhantomData,
+        }
     }
 }
 
-impl<T> fmt::Debug for OneTimeTokens<T> {
+impl<T, C> fmt::Debug for OneTimeTokens<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OneTimeTokens")
             .field("redis", &self.redis)

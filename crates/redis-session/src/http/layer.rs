@@ -4,6 +4,7 @@ use super::cookie::{CookieSettings, SameSite};
 use super::service::SessionService;
 use crate::error::Error;
 use crate::sessions::Sessions;
+#[cfg(feature = "json")]
 use redis_patterns_core::Json;
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use tower_layer::Layer;
 /// let app: Router = Router::new().route("/", visits).layer(layer);
 /// # }
 /// ```
-pub struct SessionLayer<T, C = Json> {
+pub struct SessionLayer<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     sessions: Sessions<T, C>,
     cookie: Arc<CookieSettings>,
 }

@@ -5,7 +5,9 @@ use super::session::Session;
 use crate::sessions::Sessions;
 use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
-use redis_patterns_core::{Codec, Json};
+use redis_patterns_core::Codec;
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -19,7 +21,7 @@ use tower_service::Service;
 const OUTAGE: &str = "2";
 
 /// The service that [`SessionLayer`](super::SessionLayer) makes of another.
-pub struct SessionService<S, T, C = Json> {
+pub struct SessionService<S, T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     pub(super) inner: S,
     pub(super) sessions: Sessions<T, C>,
     pub(super) cookie: Arc<CookieSettings>,

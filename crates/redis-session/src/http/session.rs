@@ -4,7 +4,9 @@ use crate::error::Error;
 use crate::id::SessionId;
 use crate::login::Login;
 use crate::sessions::{Loaded, LogIn, Sessions};
-use redis_patterns_core::{Codec, Json};
+use redis_patterns_core::Codec;
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -43,7 +45,7 @@ use tokio::sync::Mutex;
 /// }
 /// # }
 /// ```
-pub struct Session<T, C = Json> {
+pub struct Session<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     pub(super) sessions: Sessions<T, C>,
     pub(super) state: Arc<Mutex<State<T>>>,
 }
@@ -129,7 +131,8 @@ where
     /// # It may run again
     ///
     /// If another request has changed the session meanwhile, the change is made again, to the newest
-    /// value: both are kept. So let it set what it is about, and do nothing else.
+    /// value: both are kept. So let it set what it is about, and do nothing else. A clone of this that
+    /// outlives the answer changes nothing any more.
     ///
     /// # Errors
     ///

@@ -2,11 +2,13 @@
 
 use super::Sessions;
 use crate::error::Error;
-use crate::id::{Place, SessionId};
+use crate::id::{Place, SessionId, SessionRef};
 use crate::login::Login;
+use crate::recorder::Event;
 use crate::scripts::{self, Created};
-use crate::stored;
+use crate::telemetry::{self, Outcome, told};
 use crate::version::Version;
+use crate::{at_rest, stored};
 use redis_patterns_core::{Codec, Error as RedisError, ErrorKind, Executed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,12 +45,12 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// The same: the id was not handed out, so nobody can use it. Create another.
     pub async fn create(&self, value: &T) -> Result<SessionId, Error> {
-        let id = SessionId::random()?;
-        match self.begin(&id, None, value).await? {
-            Created::Begun(_) => Ok(id),
+        let call = async {
+            let id = SessionId::random()?;
             // Nobody's sessions have no limit.
-            Created::Taken | Created::Full => Err(taken()),
-        }
+            if self.begin(&id, None, value).await? { Ok(id) } else { Err(taken()) }
+        };
+        told!("create", call, |_| Outcome::Done)
     }
 
     /// Begins a session of a user and answers its id, which goes into the cookie. One round trip,
@@ -73,24 +75,54 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// The same: the id was not handed out, so nobody can use it. Log in again.
     pub async fn log_in(&self, login: Login<'_>, value: &T) -> Result<LogIn, Error> {
-        let id = SessionId::in_place(Place::of_user(login.user))?;
-        match self.begin(&id, Some(login.device), value).await? {
-            Created::Begun(_) => {}
-            Created::Full => return Ok(LogIn::Full),
-            Created::Taken => return Err(taken()),
-        }
-        // Only now: if this process dies here, the user still has the session from before.
-        if let Some(old) = login.replaces {
-            self.revoke(old).await?;
-        }
-        Ok(LogIn::Begun(id))
+        let call = async {
+            let id = SessionId::in_place(Place::of_user(login.user))?;
+            if !self.begin(&id, Some(login), value).await? {
+                return Ok(LogIn::Full);
+            }
+            // Only now: if this process dies here, the user still has the session from before.
+            if let Some(old) = login.replaces {
+                self.revoke(old).await?;
+            }
+            Ok(LogIn::Begun(id))
+        };
+        told!("log_in", call, |answer| match answer {
+            LogIn::Begun(_) => Outcome::Done,
+            LogIn::Full => Outcome::Refused,
+        })
     }
 
-    async fn begin(&self, id: &SessionId, device: Option<&str>, value: &T) -> Result<Created, Error> {
-        let sealed = self.seal(value)?;
-        let device_bytes = device.unwrap_or_default().as_bytes();
-        let rest = stored::rest(&Version::random()?, device.is_some(), device_bytes, &sealed);
-        Ok(scripts::create(&self.redis, &self.keys(id), rest, device.is_some(), &self.options).await?)
+    /// Whether it began; not if the user has as many as allowed.
+    async fn begin(&self, id: &SessionId, login: Option<Login<'_>>, value: &T) -> Result<bool, Error> {
+        let (keys, device) = (self.keys(id), login.map_or("", |login| login.device));
+        let sealed = self.seal(&keys, value)?;
+        let told = at_rest::device_in(&self.options, &keys.index, device)?;
+        let rest = stored::rest(&Version::random()?, login.is_some(), &told, &sealed);
+        let created = scripts::create(&self.redis, &keys, rest, login.is_some(), &self.options).await?;
+        let ended = match created {
+            Created::Begun(ended) => ended,
+            Created::Full => return Ok(false),
+            Created::Taken => return Err(taken()),
+        };
+        let (idle, absolute) = (self.options.idle_timeout(), self.options.absolute_timeout());
+        let user = login.map(|login| login.user);
+        let begun = Event::Begun { session: id.reference(), user, device, idle, absolute };
+        if let Err(error) = self.options.told().record(begun).await {
+            // The id was not handed out, so whether this succeeds matters to nobody.
+            let _ = scripts::revoke(&self.redis, &keys).await;
+            return Err(error);
+        }
+        self.made_room(&ended).await?;
+        Ok(true)
+    }
+
+    /// Sessions that were ended for a new one, by their names in the index.
+    async fn made_room(&self, ended: &[String]) -> Result<(), Error> {
+        telemetry::evicted(ended.len());
+        for session in ended.iter().filter_map(|member| SessionRef::parse(member)) {
+            self.options.told().record(Event::Revoked { session }).await?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,9 @@
 use super::Sessions;
 use crate::error::Error;
 use crate::id::SessionId;
+use crate::recorder::Event;
 use crate::scripts::{self, Replaced};
+use crate::telemetry::{Outcome, told};
 use crate::version::Version;
 use redis_patterns_core::{Backoff, Codec, until_answered};
 use serde::Serialize;
@@ -68,10 +70,15 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// The value may be replaced. It is not sent again, since a later update may stand there now.
     pub async fn update(&self, id: &SessionId, value: &T) -> Result<Update, Error> {
-        let (keys, sealed, version) = (self.keys(id), self.seal(value)?, Version::random()?);
-        let replaced = scripts::update(&self.redis, &keys, sealed, None, &version, &self.options).await?;
-        // No version was expected, so there is no other.
-        Ok(if replaced == Replaced::Yes { Update::Updated } else { Update::Gone })
+        let call = async {
+            let (keys, version) = (self.keys(id), Version::random()?);
+            let sealed = self.seal(&keys, value)?;
+            let replaced = scripts::update(&self.redis, &keys, sealed, None, &version, &self.options).await?;
+            self.lives_on(id, &replaced).await;
+            // No version was expected, so there is no other.
+            Ok(if replaced == Replaced::Yes { Update::Updated } else { Update::Gone })
+        };
+        told!("update", call, |answer| Outcome::of(*answer == Update::Updated))
     }
 
     /// Replaces the session's value if it still has the version that was loaded; its idle time
@@ -90,13 +97,24 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     /// It is sent again, three times in all: the second run finds its own version there. If another
     /// update came in between, it answers [`Swap::Changed`] although the value stood there.
     pub async fn update_if(&self, id: &SessionId, value: &T, expected: Version) -> Result<Swap, Error> {
-        let (keys, sealed, version) = (self.keys(id), self.seal(value)?, Version::random()?);
-        let step =
-            || scripts::update(&self.redis, &keys, sealed.clone(), Some(&expected), &version, &self.options);
-        Ok(match until_answered(step).await? {
-            Replaced::Yes => Swap::Swapped(version),
-            Replaced::Changed => Swap::Changed,
-            Replaced::Gone => Swap::Gone,
+        let call = async {
+            let (keys, version) = (self.keys(id), Version::random()?);
+            let sealed = self.seal(&keys, value)?;
+            let step = || {
+                scripts::update(&self.redis, &keys, sealed.clone(), Some(&expected), &version, &self.options)
+            };
+            let replaced = until_answered(step).await?;
+            self.lives_on(id, &replaced).await;
+            Ok(match replaced {
+                Replaced::Yes => Swap::Swapped(version),
+                Replaced::Changed => Swap::Changed,
+                Replaced::Gone => Swap::Gone,
+            })
+        };
+        told!("update_if", call, |answer| match answer {
+            Swap::Swapped(_) => Outcome::Done,
+            Swap::Changed => Outcome::Refused,
+            Swap::Gone => Outcome::Gone,
         })
     }
 
@@ -162,10 +180,25 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// It is sent again, three times in all: the second run finds the new id in its place.
     pub async fn rotate(&self, id: &SessionId, value: &T) -> Result<Rotation, Error> {
-        let (renewed, sealed, version) = (id.renewed()?, self.seal(value)?, Version::random()?);
-        let (keys, renamed) = (self.keys(id), self.keys(&renewed));
-        let step = || scripts::rotate(&self.redis, &keys, &renamed, sealed.clone(), &version, &self.options);
-        let rotated = until_answered(step).await?;
-        Ok(if rotated { Rotation::Rotated(renewed) } else { Rotation::Gone })
+        let call = async {
+            let (renewed, version) = (id.renewed()?, Version::random()?);
+            let (keys, renamed) = (self.keys(id), self.keys(&renewed));
+            let sealed = self.seal(&renamed, value)?;
+            let step =
+                || scripts::rotate(&self.redis, &keys, &renamed, sealed.clone(), &version, &self.options);
+            if !until_answered(step).await? {
+                return Ok(Rotation::Gone);
+            }
+            let (from, to, idle) = (id.reference(), renewed.reference(), self.options.idle_timeout());
+            self.options.told().record(Event::Rotated { from, to, idle }).await?;
+            Ok(Rotation::Rotated(renewed))
+        };
+        told!("rotate", call, |answer| Outcome::of(*answer != Rotation::Gone))
+    }
+
+    async fn lives_on(&self, id: &SessionId, replaced: &Replaced) {
+        if *replaced == Replaced::Yes {
+            self.options.told().touched(id, self.options.idle_timeout()).await;
+        }
     }
 }

@@ -4,7 +4,9 @@ use super::Sessions;
 use crate::error::Error;
 use crate::id::{Place, SessionId, SessionRef};
 use crate::keys::{self, SessionKeys};
+use crate::recorder::Event;
 use crate::scripts;
+use crate::telemetry::{Outcome, told};
 use redis_patterns_core::until_answered;
 
 /// What a revocation met.
@@ -42,7 +44,7 @@ impl<T, C> Sessions<T, C> {
     ///
     /// It is sent again, three times in all; the answer may then be [`Revocation::AlreadyGone`].
     pub async fn revoke(&self, id: &SessionId) -> Result<Revocation, Error> {
-        self.end(self.keys(id)).await
+        self.end(self.keys(id), id.reference()).await
     }
 
     /// Ends a session of a user by what names it in [`list`](Self::list). A session of another user
@@ -60,7 +62,7 @@ impl<T, C> Sessions<T, C> {
     ///
     /// As [`revoke`](Self::revoke).
     pub async fn revoke_listed(&self, user: &str, which: SessionRef) -> Result<Revocation, Error> {
-        self.end(SessionKeys::in_place(self.redis.namespace(), Place::of_user(user), which)).await
+        self.end(SessionKeys::in_place(self.redis.namespace(), Place::of_user(user), which), which).await
     }
 
     /// Ends every session of a user that began before this is answered, as when the password
@@ -81,8 +83,13 @@ impl<T, C> Sessions<T, C> {
     /// It is sent again, three times in all, and then ends what began in between as well.
     pub async fn revoke_all(&self, user: &str) -> Result<Revocation, Error> {
         let (redis, index) = (self.redis.clone(), keys::index(self.redis.namespace(), user));
-        let step = async move { until_answered(|| scripts::unlink(&redis, &index)).await };
-        Ok(revocation(self.finish("session/revoke_all", step).await?))
+        let (recorder, user) = (self.options.told().clone(), user.to_owned());
+        let step = async move {
+            let there = until_answered(|| scripts::unlink(&redis, &index)).await?;
+            recorder.record(Event::RevokedAll { user: &user }).await?;
+            Ok(revocation(there))
+        };
+        told!("revoke_all", self.finish("session/revoke_all", step), |answer| outcome(*answer))
     }
 
     /// Ends every other session of this session's user, as "log out all other devices" does; this
@@ -102,16 +109,31 @@ impl<T, C> Sessions<T, C> {
     /// is that of the last time.
     pub async fn revoke_others(&self, id: &SessionId) -> Result<Others, Error> {
         let (redis, keys) = (self.redis.clone(), self.keys(id));
-        let step = async move { until_answered(|| scripts::revoke_others(&redis, &keys)).await };
-        let ended = self.finish("session/revoke_others", step).await?;
-        Ok(ended.map_or(Others::Gone, Others::Revoked))
+        let (recorder, kept) = (self.options.told().clone(), id.reference());
+        let step = async move {
+            let Some(ended) = until_answered(|| scripts::revoke_others(&redis, &keys)).await? else {
+                return Ok(Others::Gone);
+            };
+            recorder.record(Event::RevokedOthers { kept }).await?;
+            Ok(Others::Revoked(ended))
+        };
+        let step = self.finish("session/revoke_others", step);
+        told!("revoke_others", step, |answer| Outcome::of(*answer != Others::Gone))
     }
 
-    async fn end(&self, keys: SessionKeys) -> Result<Revocation, Error> {
-        let redis = self.redis.clone();
-        let step = async move { until_answered(|| scripts::revoke(&redis, &keys)).await };
-        Ok(revocation(self.finish("session/revoke", step).await?))
+    async fn end(&self, keys: SessionKeys, session: SessionRef) -> Result<Revocation, Error> {
+        let (redis, recorder) = (self.redis.clone(), self.options.told().clone());
+        let step = async move {
+            let there = until_answered(|| scripts::revoke(&redis, &keys)).await?;
+            recorder.record(Event::Revoked { session }).await?;
+            Ok(revocation(there))
+        };
+        told!("revoke", self.finish("session/revoke", step), |answer| outcome(*answer))
     }
+}
+
+fn outcome(answer: Revocation) -> Outcome {
+    Outcome::of(answer == Revocation::Revoked)
 }
 
 fn revocation(was_there: bool) -> Revocation {

@@ -1,6 +1,7 @@
 //! Where a user is logged in.
 
 use super::Sessions;
+use crate::at_rest;
 use crate::error::Error;
 use crate::id::{Place, SessionRef};
 use crate::keys::{self, SessionKeys};
@@ -61,7 +62,9 @@ impl<T, C> Sessions<T, C> {
             let heads = until_answered(|| scripts::heads(&self.redis, &index, &keys)).await?;
             for ((which, _), (left_ms, head)) in some.iter().zip(heads) {
                 if let Some(left_ms) = u64::try_from(left_ms).ok().filter(|left_ms| *left_ms > 0) {
-                    devices.push(device(*which, Duration::from_millis(left_ms), Stored::parse(head)?));
+                    let stored = Stored::parse(head)?;
+                    let told = at_rest::device_out(&self.options, &index, &stored.device);
+                    devices.push(device(*which, told, Duration::from_millis(left_ms), &stored));
                 }
             }
         }
@@ -70,8 +73,7 @@ impl<T, C> Sessions<T, C> {
     }
 }
 
-fn device(session: SessionRef, ends_in: Duration, stored: Stored) -> Device {
-    let Stored { deadline, begun, seen, device, .. } = stored;
-    let device = String::from_utf8_lossy(&device).into_owned();
+fn device(session: SessionRef, device: String, ends_in: Duration, stored: &Stored) -> Device {
+    let Stored { deadline, begun, seen, .. } = *stored;
     Device { session, device, begun, seen, deadline, ends_in }
 }

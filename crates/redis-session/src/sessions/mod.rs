@@ -16,9 +16,11 @@ use crate::error::Error;
 use crate::id::SessionId;
 use crate::keys::SessionKeys;
 use crate::options::Options;
-use crate::value;
+use crate::{at_rest, value};
 use bytes::Bytes;
-use redis_patterns_core::{Codec, Error as RedisError, ErrorKind, Executed, Json, Redis};
+#[cfg(feature = "json")]
+use redis_patterns_core::Json;
+use redis_patterns_core::{Codec, Error as RedisError, ErrorKind, Executed, Redis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -39,13 +41,14 @@ use std::marker::PhantomData;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Sessions<T, C = Json> {
+pub struct Sessions<T, #[cfg(feature = "json")] C = Json, #[cfg(not(feature = "json"))] C> {
     redis: Redis,
     options: Options,
     codec: C,
     holds: PhantomData<fn(T) -> T>,
 }
 
+#[cfg(feature = "json")]
 impl<T: Serialize + DeserializeOwned> Sessions<T> {
     /// A store with the defaults of [`Options`], whose values are JSON.
     #[must_use]
@@ -75,17 +78,18 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
         Ok(Self { redis, options, codec, holds: PhantomData })
     }
 
-    fn seal(&self, value: &T) -> Result<Bytes, Error> {
+    /// The value as it is stored under these keys.
+    fn seal(&self, keys: &SessionKeys, value: &T) -> Result<Bytes, Error> {
         let sealed = value::seal(&self.codec, value)?;
         let limit = self.options.largest();
         if sealed.len() > limit {
             return Err(Error::TooLarge { bytes: sealed.len(), limit });
         }
-        Ok(sealed)
+        Ok(at_rest::value_in(&self.options, keys, sealed)?)
     }
 
-    fn open(&self, sealed: Bytes) -> Result<T, Error> {
-        Ok(value::open(&self.codec, sealed)?)
+    fn open(&self, keys: &SessionKeys, sealed: Bytes) -> Result<T, Error> {
+        Ok(value::open(&self.codec, at_rest::value_out(&self.options, keys, sealed)?)?)
     }
 }
 
@@ -103,14 +107,14 @@ impl<T, C> Sessions<T, C> {
     /// Runs a step to its end although the caller goes away.
     async fn finish<R, F>(&self, operation: &'static str, step: F) -> Result<R, Error>
     where
-        F: Future<Output = Result<R, RedisError>> + Send + 'static,
+        F: Future<Output = Result<R, Error>> + Send + 'static,
         R: Send + 'static,
     {
         let stopped = |_| {
             let what = "the runtime is shutting down";
             RedisError::new(ErrorKind::Closed, Executed::Maybe, operation, what)
         };
-        Ok(self.redis.detach(step).await.map_err(stopped)??)
+        self.redis.detach(step).await.map_err(stopped)?
     }
 }
 

@@ -3,9 +3,12 @@
 use super::Sessions;
 use crate::error::Error;
 use crate::id::SessionId;
+use crate::keys::SessionKeys;
 use crate::scripts::{self, Touch};
 use crate::stored::Stored;
+use crate::telemetry::{Outcome, told};
 use crate::version::Version;
+use bytes::Bytes;
 use redis_patterns_core::{Codec, until_answered};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,11 +60,15 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// It is sent again, three times in all.
     pub async fn load(&self, id: &SessionId) -> Result<Option<Loaded<T>>, Error> {
-        let keys = self.keys(id);
-        let load = || scripts::load(&self.redis, &keys, &self.options, Touch::AfterItsShare);
-        let Some((touched, bytes)) = until_answered(load).await? else { return Ok(None) };
-        let stored = Stored::parse(bytes)?;
-        Ok(Some(Loaded { value: self.open(stored.value)?, version: stored.version, touched }))
+        let call = async {
+            let keys = self.keys(id);
+            let Some((touched, bytes)) = self.touch(id, &keys, Touch::AfterItsShare).await? else {
+                return Ok(None);
+            };
+            let stored = Stored::parse(bytes)?;
+            Ok(Some(Loaded { value: self.open(&keys, stored.value)?, version: stored.version, touched }))
+        };
+        told!("load", call, |found| Outcome::of(found.is_some()))
     }
 
     /// Starts the session's idle time anew at once, as when a page that stays open says that its
@@ -79,9 +86,23 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// It is sent again, three times in all.
     pub async fn extend(&self, id: &SessionId) -> Result<Extension, Error> {
-        let keys = self.keys(id);
-        let load = || scripts::load(&self.redis, &keys, &self.options, Touch::AtOnce);
-        let found = until_answered(load).await?;
-        Ok(found.map_or(Extension::Gone, |_| Extension::Extended))
+        let call = async {
+            let found = self.touch(id, &self.keys(id), Touch::AtOnce).await?;
+            Ok(found.map_or(Extension::Gone, |_| Extension::Extended))
+        };
+        told!("extend", call, |answer| Outcome::of(*answer == Extension::Extended))
+    }
+
+    async fn touch(
+        &self,
+        id: &SessionId,
+        keys: &SessionKeys,
+        touch: Touch,
+    ) -> Result<Option<(bool, Bytes)>, Error> {
+        let found = until_answered(|| scripts::load(&self.redis, keys, &self.options, touch)).await?;
+        if let Some((true, _)) = found {
+            self.options.told().touched(id, self.options.idle_timeout()).await;
+        }
+        Ok(found)
     }
 }
