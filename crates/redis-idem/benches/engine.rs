@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 static NEXT: AtomicU64 = AtomicU64::new(0);
 const TASKS: [u64; 2] = [1, 64];
 /// As long as a record without its outcome, so that both sides move the same bytes.
-const RECORD: [u8; 76] = [b'r'; 76];
+const RECORD: [u8; 75] = [b'r'; 75];
 
 /// `SET NX GET PX` and `SET PX`: the least that claims and keeps an outcome.
 async fn by_hand(redis: Redis) {

@@ -145,7 +145,7 @@ impl Idempotency {
         };
         let settled = match resolution {
             Resolution::Rerun => seen.abandoned(),
-            Resolution::Done(outcome) => seen.done(payload::store(&self.options, &key, outcome)?),
+            Resolution::Done(outcome) => seen.found_done(payload::store(&self.options, &key, outcome)?)?,
         };
         if !scripts::resolve(&self.redis, &key, &seen, &settled).await? {
             return Ok(Resolved::NotInDoubt);

@@ -105,6 +105,11 @@ impl Record {
         Self { state: State::Done, outcome, ..self.clone() }
     }
 
+    /// The same request, found to be done by somebody else than its owner, whose own end no longer counts.
+    pub(crate) fn found_done(&self, outcome: Stored) -> Result<Self, Error> {
+        Ok(Self { owner: Owner::random()?, ..self.done(outcome) })
+    }
+
     /// The same request, its outcome unknown.
     pub(crate) fn in_doubt(&self) -> Self {
         Self { state: State::InDoubt, ..self.clone() }

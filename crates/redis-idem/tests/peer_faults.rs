@@ -1,4 +1,11 @@
 //! Faults that other libraries have had, one test each: what would show if they were here.
+//!
+//! Those of the HTTP side are tested beside its other answers, in `http`: stored cookies and credentials replayed
+//! (`the_first_runs_and_the_same_again_is_replayed`), errors of the moment kept for a day
+//! (`what_is_kept_depends_on_the_status`), bodies read without a limit (`a_request_over_the_limit_is_refused`),
+//! handlers cut short by a client that goes away (`a_client_that_goes_away_does_not_cut_the_work_short`).
+//! What eviction and failover take is in `one_effect`, a wrong clock in `behaviour`
+//! (`a_clock_that_is_wrong_lets_nothing_run_twice`), the same schedules in random order in `model`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +13,7 @@ mod common;
 
 use common::{BODY, begin, end_lease, key_of, replayed, start, stored};
 use redis_idem::{Begin, Completion, Fingerprint, Idempotency, Release, Scope};
-use redis_patterns_core::{Args, Script};
+use redis_patterns_core::{Args, FieldHasher, Script};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
 use std::future::Future as _;
@@ -132,6 +139,59 @@ on_every_topology! {
         for key in keys {
             assert!((1..=86_400_000).contains(&t.ttl_ms(&key).await));
         }
+    }
+
+    /// The client's key was used as it is as the name of a field: `user` read and wrote the session's user.
+    async fn a_key_named_like_another_key_touches_only_its_own(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        let done = start(&requests, "k").await;
+        let record = key_of(&t.redis, done.request()).as_str().to_owned();
+        let _ = done.complete("secret").await.unwrap();
+        for key in [record.as_str(), record.rsplit(':').next().unwrap(), "user", "k\0", "k:"] {
+            let claim = start(&requests, key).await;
+            assert_ne!(key_of(&t.redis, claim.request()).as_str(), record);
+            let _ = claim.complete("other").await.unwrap();
+        }
+        assert_eq!(replayed(begin(&requests, "k", BODY).await), b"secret");
+    }
+
+    /// Fields were joined with a separator, or with nothing, so that two requests had one name.
+    async fn fields_that_join_to_the_same_text_are_different_requests(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        for (operation, key) in [("a", "b:c"), ("a:b", "c"), ("ab", ":c"), ("a:", "b:c")] {
+            let asked = requests.begin(&Scope::Global, operation, key, Fingerprint::of(BODY)).await;
+            assert!(matches!(asked.unwrap(), Begin::Started(_)), "{operation} {key}");
+        }
+        assert_ne!(Fingerprint::of_fields(&[b"x-a", b"bc"]), Fingerprint::of_fields(&[b"x-ab", b"c"]));
+        assert_ne!(Fingerprint::of_fields(&[b"/pay", b""]), Fingerprint::of_fields(&[b"/pay"]));
+    }
+
+    /// A hash of 64 bits, or a broken one, lets a client find two bodies of one fingerprint, or of two keys.
+    async fn names_and_fingerprints_are_sha_256(t: TestRedis) {
+        let claim = start(&Idempotency::new(t.redis.clone()), "k").await;
+        let name = FieldHasher::new("redis-idem/key").field("tenant").field("acme").field("POST /pay").field("k");
+        assert_eq!(claim.request(), name.finish().to_hex());
+        let print = FieldHasher::new("redis-idem/fingerprint").field(BODY).finish();
+        assert_eq!(&stored(&t.redis, claim.request()).await.0.unwrap()[20..52], print.as_bytes());
+    }
+
+    /// Any failure deleted the claim, so work that had failed half way ran again as if new.
+    async fn work_that_failed_half_way_is_not_forgotten(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        assert_eq!(start(&requests, "k").await.abandon().await.unwrap(), Release::Released);
+        assert!(matches!(begin(&requests, "k", "other").await, Begin::Mismatch));
+        assert_eq!(start(&requests, "k").await.attempt(), 2, "the next one knows that it is not the first");
+    }
+
+    /// The stored bytes named the type to make of them. Here the reader does, and what does not fit is an error.
+    #[cfg(feature = "json")]
+    async fn an_outcome_of_another_type_is_an_error_and_runs_nothing(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        let _ = start(&requests, "k").await.complete(r#"{"$type":"Everything"}"#).await.unwrap();
+        let work = |_| async { panic!("it ran") };
+        let scope = Scope::tenant("acme");
+        let run = requests.run_json::<u64, _, _>(&scope, "POST /pay", "k", Fingerprint::of(BODY), work).await;
+        assert!(run.is_err());
     }
 
     /// The request's hash was lost when the outcome was stored: any body was replayed.

@@ -6,6 +6,9 @@ use crate::queue::Queue;
 use crate::scripts;
 use std::time::Duration;
 
+/// How many dead letters are read at a time.
+const PAGE: u64 = 100;
+
 /// The jobs of a queue by state, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,5 +125,79 @@ impl Queue {
     /// Ask again: false then means that it was done.
     pub async fn delete_dead(&self, letter: &DeadLetter) -> Result<bool, Error> {
         Ok(scripts::delete_dead(&self.redis, &self.keys, &letter.id).await?)
+    }
+
+    /// Replays every dead letter for which `matches` says so; answers how many. Two round trips and
+    /// one for each 100 letters and each replay.
+    ///
+    /// Looks at as many letters as there are at the start, so that jobs that die again meanwhile do not
+    /// keep it going.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]; what was replayed until then stays replayed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: each letter is replayed or not.
+    ///
+    /// # If the reply is lost
+    ///
+    /// Call again: what was replayed is no letter any more.
+    pub async fn replay_where(&self, mut matches: impl FnMut(&DeadLetter) -> bool) -> Result<u64, Error> {
+        let (mut walk, mut replayed) = (self.walk().await?, 0);
+        while let Some(letters) = walk.next(self).await? {
+            for letter in letters.iter().filter(|letter| matches(letter)) {
+                replayed += u64::from(self.replay(letter).await?);
+            }
+        }
+        Ok(replayed)
+    }
+
+    /// Deletes every dead letter for which `matches` says so; otherwise as [`Queue::replay_where`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`]; what was deleted until then stays deleted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: each letter is deleted or not.
+    ///
+    /// # If the reply is lost
+    ///
+    /// Call again.
+    pub async fn delete_where(&self, mut matches: impl FnMut(&DeadLetter) -> bool) -> Result<u64, Error> {
+        let (mut walk, mut deleted) = (self.walk().await?, 0);
+        while let Some(letters) = walk.next(self).await? {
+            for letter in letters.iter().filter(|letter| matches(letter)) {
+                deleted += u64::from(self.delete_dead(letter).await?);
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn walk(&self) -> Result<Walk, Error> {
+        Ok(Walk { after: None, left: self.stats().await?.dead })
+    }
+}
+
+/// A way through the dead letters that were there at its start.
+struct Walk {
+    after: Option<String>,
+    left: u64,
+}
+
+impl Walk {
+    async fn next(&mut self, queue: &Queue) -> Result<Option<Vec<DeadLetter>>, Error> {
+        let most = u16::try_from(self.left.min(PAGE)).unwrap_or(0);
+        if most == 0 {
+            return Ok(None);
+        }
+        let letters = queue.dead_letters(self.after.as_deref(), most).await?;
+        let Some(last) = letters.last() else { return Ok(None) };
+        self.after = Some(last.id.clone());
+        self.left -= letters.len() as u64;
+        Ok(Some(letters))
     }
 }

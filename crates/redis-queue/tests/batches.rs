@@ -106,3 +106,25 @@ on_every_topology! {
         assert_eq!(length, 1);
     }
 }
+
+on_every_topology! {
+    async fn dead_letters_are_replayed_and_deleted_in_bulk_and_once_each(t: TestRedis) {
+        let queue = Queue::new(t.redis.clone(), "q");
+        let count = 250;
+        assert!(queue.push_many((0..count).map(|n| n.to_string())).await.unwrap().is_accepted());
+        let reader = reader(&queue).await;
+        for n in 0..count {
+            let why = if n % 5 == 0 { "never" } else { "passing" };
+            assert!(next(&reader).await.bury(why).await.unwrap().is_done());
+        }
+        assert_eq!(queue.delete_where(|letter| letter.why == "never").await.unwrap(), 50);
+        // Those that die again at once are not met again in the same walk.
+        let options = WorkerOptions::default().max_failures(std::num::NonZeroU32::MIN);
+        let failing = queue.run(options, |_| async { Err::<(), _>("again") }).await.unwrap();
+        assert_eq!(queue.replay_where(|letter| letter.why == "passing").await.unwrap(), 200);
+        eventually("all died again", || async { queue.stats().await.unwrap().dead == 200 }).await;
+        failing.stop().await;
+        assert_eq!(queue.replay_where(|_| true).await.unwrap(), 200);
+        assert_eq!(queue.stats().await.unwrap().dead, 0);
+    }
+}

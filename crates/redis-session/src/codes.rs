@@ -8,6 +8,7 @@ use crate::issue::Issue;
 use crate::options::Purpose;
 use crate::pepper::Pepper;
 use crate::scripts::one_time::{self, CodeKeys, Guess, StoredCode};
+use crate::telemetry::{Outcome, told};
 use crate::{keys, scripts, value};
 use bytes::Bytes;
 #[cfg(feature = "json")]
@@ -172,8 +173,7 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
     ) -> Result<Issue<Code>, Error> {
         let (identity, code) = (identity.as_ref(), Code::random(self.options.code_length())?);
         let mac = self.mac(identity, code.expose(), binding);
-        let waits = self.put(identity, mac, value::seal(&self.codec, value)?).await?;
-        Ok(waits.map_or(Issue::Issued(code), |retry_after| Issue::TooSoon { retry_after }))
+        self.put(identity, mac, value::seal(&self.codec, value)?, code).await
     }
 
     /// What [`issue`](Self::issue) does, with a code that nothing matches: for an unknown account.
@@ -190,8 +190,7 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
     ///
     /// As [`issue`](Self::issue).
     pub async fn decoy(&self, identity: impl AsRef<[u8]>) -> Result<Issue<()>, Error> {
-        let waits = self.put(identity.as_ref(), random_bytes()?, Bytes::new()).await?;
-        Ok(waits.map_or(Issue::Issued(()), |retry_after| Issue::TooSoon { retry_after }))
+        self.put(identity.as_ref(), random_bytes()?, Bytes::new(), ()).await
     }
 
     /// Counts a guess at the code of `identity` and compares it, in one step of the server: however
@@ -235,11 +234,18 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
     ) -> Result<Verdict<T>, Error> {
         let (identity, guess) = (identity.as_ref(), without_gaps(guess));
         let (keys, mac) = (self.keys(identity), self.mac(identity, &guess, binding));
-        Ok(match one_time::code_verify(&self.redis, &keys, &mac, self.options.allowed()).await? {
-            Guess::Right(bytes) => Verdict::Right(value::open(&self.codec, bytes)?),
-            Guess::Wrong(left) => Verdict::Wrong { left },
-            Guess::NoCode => Verdict::NoCode,
-            Guess::Locked(retry_after) => Verdict::Locked { retry_after },
+        let call = async {
+            Ok(match one_time::code_verify(&self.redis, &keys, &mac, self.options.allowed()).await? {
+                Guess::Right(bytes) => Verdict::Right(value::open(&self.codec, bytes)?),
+                Guess::Wrong(left) => Verdict::Wrong { left },
+                Guess::NoCode => Verdict::NoCode,
+                Guess::Locked(retry_after) => Verdict::Locked { retry_after },
+            })
+        };
+        told!("code_verify", call, |verdict| match verdict {
+            Verdict::Right(_) => Outcome::Done,
+            Verdict::NoCode => Outcome::Gone,
+            Verdict::Wrong { .. } | Verdict::Locked { .. } => Outcome::Refused,
         })
     }
 
@@ -259,7 +265,8 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
     /// It is sent again, three times in all; the answer may then be `false`.
     pub async fn unlock(&self, identity: impl AsRef<[u8]>) -> Result<bool, Error> {
         let keys = self.keys(identity.as_ref());
-        Ok(until_answered(|| scripts::delete(&self.redis, &keys.failures)).await?)
+        let call = async { Ok(until_answered(|| scripts::delete(&self.redis, &keys.failures)).await?) };
+        told!("code_unlock", call, |were_there| Outcome::of(*were_there))
     }
 
     /// What the codes are for.
@@ -268,10 +275,22 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Codes<T, C> {
         self.purpose
     }
 
-    async fn put(&self, identity: &[u8], mac: [u8; 32], value: Bytes) -> Result<Option<Duration>, Error> {
+    /// Counted the same for a code and a decoy: metrics tell no accounts either.
+    async fn put<S>(
+        &self,
+        identity: &[u8],
+        mac: [u8; 32],
+        value: Bytes,
+        issued: S,
+    ) -> Result<Issue<S>, Error> {
         let (keys, code) = (self.keys(identity), StoredCode { issue: random_bytes()?, mac, value });
         let (pace, budget) = (self.options.pace(), self.options.allowed().budget);
-        Ok(until_answered(|| one_time::code_issue(&self.redis, &keys, &code, pace, budget)).await?)
+        let call = async {
+            let issue = || one_time::code_issue(&self.redis, &keys, &code, pace, budget);
+            let waits = until_answered(issue).await?;
+            Ok(waits.map_or(Issue::Issued(issued), |retry_after| Issue::TooSoon { retry_after }))
+        };
+        told!("code_issue", call, Issue::outcome)
     }
 
     fn keys(&self, identity: &[u8]) -> CodeKeys {

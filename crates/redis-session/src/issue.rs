@@ -1,5 +1,6 @@
 //! What came of asking for a token or a code.
 
+use crate::telemetry::Outcome;
 use std::time::Duration;
 
 /// Whether something was issued.
@@ -16,6 +17,13 @@ pub enum Issue<S> {
 }
 
 impl<S> Issue<S> {
+    pub(crate) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Issued(_) => Outcome::Done,
+            Self::TooSoon { .. } => Outcome::Refused,
+        }
+    }
+
     /// What was issued, if it was.
     #[must_use]
     pub fn issued(self) -> Option<S> {

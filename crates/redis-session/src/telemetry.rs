@@ -1,12 +1,13 @@
 //! Names of metrics and spans. Labels are from the small sets given here; never ids, users or tokens.
 
-use crate::error::Error;
 pub(crate) use redis_patterns_core::telemetry::TARGET;
 use redis_patterns_core::telemetry::count;
 use tracing::{Instrument as _, Span};
 
-/// Calls on sessions, by `operation` (the method) and `outcome`: `done`, `gone` (there is no such
-/// session, or no longer), `refused` (full, or changed by others), `error`.
+/// Calls, by `operation` (the method; with `token_`, `code_` or `tower_` before it for those of
+/// tokens, codes and tower-sessions) and `outcome`: `done`, `gone` (there is no such session, token
+/// or code, or no longer), `refused` (full, changed by others, too soon, locked, a wrong guess,
+/// another binding), `error`.
 const CALLS: &str = "redis_patterns_session_calls_total";
 /// Sessions that made room for another of their user.
 const EVICTED: &str = "redis_patterns_session_evicted_total";
@@ -49,12 +50,12 @@ macro_rules! told {
 }
 pub(crate) use told;
 
-pub(crate) async fn tell<R>(
+pub(crate) async fn tell<R, E>(
     operation: &'static str,
     span: Span,
-    call: impl Future<Output = Result<R, Error>>,
+    call: impl Future<Output = Result<R, E>>,
     outcome: impl FnOnce(&R) -> Outcome,
-) -> Result<R, Error> {
+) -> Result<R, E> {
     let answer = call.instrument(span.clone()).await;
     let outcome = answer.as_ref().map_or("error", |answer| outcome(answer).as_str());
     span.record("outcome", outcome);

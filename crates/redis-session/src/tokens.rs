@@ -6,6 +6,7 @@ use crate::id::OneTimeToken;
 use crate::issue::Issue;
 use crate::options::{Purpose, check_cool_down, check_ttl};
 use crate::scripts::one_time::{self, Brought, Pace};
+use crate::telemetry::{Outcome, told};
 use crate::{keys, value};
 #[cfg(feature = "json")]
 use redis_patterns_core::Json;
@@ -158,10 +159,13 @@ impl<T: Serialize + DeserializeOwned, C: Codec> OneTimeTokens<T, C> {
         let (key, hash) = (self.key(&token), keys::token_hash(self.purpose, &token));
         let sealed = value::seal(&self.codec, value)?;
         let issue = || one_time::token_issue(&self.redis, &key, &hash, binding, sealed.clone(), self.pace);
-        Ok(match until_answered(issue).await? {
-            None => Issue::Issued(token),
-            Some(retry_after) => Issue::TooSoon { retry_after },
-        })
+        let call = async {
+            Ok(match until_answered(issue).await? {
+                None => Issue::Issued(token),
+                Some(retry_after) => Issue::TooSoon { retry_after },
+            })
+        };
+        told!("token_issue", call, Issue::outcome)
     }
 
     /// The value of the token if it is good, which it stays: for the page that a link shows. What
@@ -180,9 +184,12 @@ impl<T: Serialize + DeserializeOwned, C: Codec> OneTimeTokens<T, C> {
     /// It is sent again, three times in all.
     pub async fn peek(&self, token: &OneTimeToken) -> Result<Option<T>, Error> {
         let (key, hash) = (self.key(token), keys::token_hash(self.purpose, token));
-        let there = until_answered(|| one_time::token_peek(&self.redis, &key)).await?;
-        let good = there.filter(|(stored, _)| stored.as_ref() == hash.as_ref());
-        Ok(good.map(|(_, bytes)| value::open(&self.codec, bytes)).transpose()?)
+        let call = async {
+            let there = until_answered(|| one_time::token_peek(&self.redis, &key)).await?;
+            let good = there.filter(|(stored, _)| stored.as_ref() == hash.as_ref());
+            Ok(good.map(|(_, bytes)| value::open(&self.codec, bytes)).transpose()?)
+        };
+        told!("token_peek", call, |found| Outcome::of(found.is_some()))
     }
 
     /// The value of the token, for the first who brings it; `None` for everybody else, and for a
@@ -225,11 +232,18 @@ impl<T: Serialize + DeserializeOwned, C: Codec> OneTimeTokens<T, C> {
     /// As [`consume`](Self::consume).
     pub async fn consume_bound(&self, token: &OneTimeToken, binding: &Binding) -> Result<Consumed<T>, Error> {
         let (key, hash) = (self.key(token), keys::token_hash(self.purpose, token));
-        Ok(match one_time::token_consume(&self.redis, &key, &hash, binding).await? {
-            Brought::Consumed(bytes) => Consumed::Value(value::open(&self.codec, bytes)?),
-            Brought::Unknown => Consumed::Unknown,
-            Brought::OtherStamp => Consumed::StampChanged,
-            Brought::OtherBrowser => Consumed::OtherBrowser,
+        let call = async {
+            Ok(match one_time::token_consume(&self.redis, &key, &hash, binding).await? {
+                Brought::Consumed(bytes) => Consumed::Value(value::open(&self.codec, bytes)?),
+                Brought::Unknown => Consumed::Unknown,
+                Brought::OtherStamp => Consumed::StampChanged,
+                Brought::OtherBrowser => Consumed::OtherBrowser,
+            })
+        };
+        told!("token_consume", call, |consumed| match consumed {
+            Consumed::Value(_) => Outcome::Done,
+            Consumed::Unknown => Outcome::Gone,
+            Consumed::StampChanged | Consumed::OtherBrowser => Outcome::Refused,
         })
     }
 

@@ -83,16 +83,12 @@ macro_rules! against {
             const DAY: i64 = 24 * HOUR;
 
             /// One route per thing that a handler can do with a session.
-            fn app(store: RedisStore, idle: Option<Duration>, gate: &Gate) -> Router {
+            fn app(layer: SessionManagerLayer<RedisStore>, gate: &Gate) -> Router {
                 let gate = gate.clone();
                 let act = move |Path(what): Path<String>, session: Session| {
                     let gate = gate.clone();
                     async move { act(&what, &session, &gate).await }
                 };
-                let mut layer = SessionManagerLayer::new(store);
-                if let Some(idle) = idle {
-                    layer = layer.with_expiry(Expiry::OnInactivity(idle));
-                }
                 Router::new().route("/{what}", get(act)).layer(layer)
             }
 
@@ -116,6 +112,10 @@ macro_rules! against {
                         gate.pass().await;
                         session.insert("bar", 7).await.unwrap();
                     }
+                    "slow_look" => {
+                        let _ = session.get::<u32>("foo").await.unwrap();
+                        gate.pass().await;
+                    }
                     "slow_log_in" => {
                         let _ = session.get::<u32>("foo").await.unwrap();
                         gate.pass().await;
@@ -138,8 +138,16 @@ macro_rules! against {
                 }
 
                 fn with(store: RedisStore, idle: Option<Duration>) -> Self {
+                    let mut layer = SessionManagerLayer::new(store);
+                    if let Some(idle) = idle {
+                        layer = layer.with_expiry(Expiry::OnInactivity(idle));
+                    }
+                    Self::under(layer)
+                }
+
+                fn under(layer: SessionManagerLayer<RedisStore>) -> Self {
                     let gate = Gate::new();
-                    Self { app: app(store, idle, &gate), gate }
+                    Self { app: app(layer, &gate), gate }
                 }
 
                 async fn get(&self, what: &str, cookie: &str) -> Answer {
@@ -267,6 +275,23 @@ macro_rules! against {
                     assert_eq!(slow.await.unwrap().status, 200);
                     assert_eq!(service.get("get", cookie.pair()).await.body, "Some(42)", "the first write is lost");
                     assert_eq!(service.get("get_bar", cookie.pair()).await.body, "Some(7)", "the second write is lost");
+                }
+
+                /// Each request prolongs the session, and overwrites nothing by it.
+                async fn saving_always_loses_no_change_of_others(t: TestRedis) {
+                    let layer = SessionManagerLayer::new(RedisStore::new(t.redis.clone())).with_always_save(true);
+                    let service = Service::under(layer.with_expiry(Expiry::OnInactivity(Duration::hours(1))));
+                    let cookie = service.get("insert", "").await;
+                    let key = t.keys().await.remove(0);
+                    let slow = service.start("slow_look", cookie.pair()).await;
+                    let _ = service.get("remove", cookie.pair()).await;
+                    for mut node in t.admin_nodes() {
+                        let _ = node.cmd(&["PEXPIRE", &key, "60000"]);
+                    }
+                    service.gate.open();
+                    assert!(about(slow.await.unwrap().max_age(), HOUR));
+                    assert!(about(Some(t.ttl_ms(&key).await / 1_000), HOUR), "it was not prolonged");
+                    assert_eq!(service.get("get", cookie.pair()).await.body, "None");
                 }
 
                 async fn what_one_request_removed_another_does_not_write_again(t: TestRedis) {

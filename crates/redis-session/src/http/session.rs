@@ -131,7 +131,8 @@ where
     /// # It may run again
     ///
     /// If another request has changed the session meanwhile, the change is made again, to the newest
-    /// value: both are kept. So let it set what it is about, and do nothing else.
+    /// value: both are kept. So let it set what it is about, and do nothing else. A clone of this that
+    /// outlives the answer changes nothing any more.
     ///
     /// # Errors
     ///

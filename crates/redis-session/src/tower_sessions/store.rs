@@ -3,6 +3,7 @@
 use super::data::{self, Data};
 use crate::keys;
 use crate::scripts::tower::{self, Ends, Place};
+use crate::telemetry::{Outcome, told};
 use async_trait::async_trait;
 use redis_patterns_core::{Error, ErrorKind, Executed, Key, Redis, Token, until_answered};
 use std::time::Duration;
@@ -47,7 +48,9 @@ pub enum WhenGone {
 ///
 /// # Only a change prolongs a session
 ///
-/// As tower-sessions has it: a request that changes nothing does not move the end.
+/// As tower-sessions has it: a request that changes nothing does not move the end. With
+/// `with_always_save(true)` every request does, at one round trip more; what it writes is the end
+/// alone, so that it overwrites nobody's change.
 ///
 /// # Errors
 ///
@@ -113,12 +116,16 @@ impl RedisStore {
         }
     }
 
-    async fn save_as(&self, id: i128, data: &Data, expiry: OffsetDateTime) -> Result<(), Error> {
+    /// Whether the session was there.
+    async fn save_as(&self, id: i128, data: &Data, expiry: OffsetDateTime) -> Result<bool, Error> {
         let changes = data::changes(data)?;
-        let written = tower::patch(&self.redis, &self.key(id), &ends(expiry), &changes).await?;
-        match self.when_gone {
-            WhenGone::Fail if !written => Err(gone("session/tower_patch")),
-            WhenGone::Ignore | WhenGone::Fail => Ok(()),
+        tower::patch(&self.redis, &self.key(id), &ends(expiry), &changes).await
+    }
+
+    fn answer_to(&self, saved: Result<bool, Error>) -> Result<(), Error> {
+        match (saved?, self.when_gone) {
+            (false, WhenGone::Fail) => Err(gone("session/tower_patch")),
+            (true, _) | (false, WhenGone::Ignore) => Ok(()),
         }
     }
 
@@ -134,7 +141,7 @@ impl RedisStore {
     }
 
     /// Runs to its end although the request is dropped: a log-out happens.
-    async fn delete_as(&self, id: i128) -> Result<(), Error> {
+    async fn delete_as(&self, id: i128) -> Result<bool, Error> {
         let (redis, key, deletion) = (self.redis.clone(), self.key(id), Token::random()?);
         let deleted = self.redis.detach(async move {
             until_answered(|| tower::delete(&redis, &key, &deletion, DELETIONS_KEPT)).await
@@ -143,7 +150,7 @@ impl RedisStore {
             let what = "the runtime is shutting down";
             Error::new(ErrorKind::Closed, Executed::Maybe, "session/tower_delete", what)
         };
-        deleted.await.map_err(stopped)?.map(drop)
+        deleted.await.map_err(stopped)?
     }
 }
 
@@ -183,23 +190,28 @@ macro_rules! session_store {
             impl SessionStore for RedisStore {
                 async fn create(&self, record: &mut Record) -> Result<()> {
                     let (id, expiry) = (record.id.0, record.expiry_date);
-                    let created = self.create_as(id, || Id::default().0, &mut record.data, expiry).await;
+                    let call = self.create_as(id, || Id::default().0, &mut record.data, expiry);
+                    let created = told!("tower_create", call, |_| Outcome::Done);
                     record.id = Id(created.map_err(failed(StoreError::Encode))?);
                     Ok(())
                 }
 
                 async fn save(&self, record: &Record) -> Result<()> {
-                    let saved = self.save_as(record.id.0, &record.data, record.expiry_date).await;
-                    saved.map_err(failed(StoreError::Encode))
+                    let call = self.save_as(record.id.0, &record.data, record.expiry_date);
+                    let saved = told!("tower_save", call, |written| Outcome::of(*written));
+                    self.answer_to(saved).map_err(failed(StoreError::Encode))
                 }
 
                 async fn load(&self, id: &Id) -> Result<Option<Record>> {
-                    let loaded = self.load_as(id.0).await.map_err(failed(StoreError::Decode))?;
+                    let loaded =
+                        told!("tower_load", self.load_as(id.0), |found| Outcome::of(found.is_some()));
+                    let loaded = loaded.map_err(failed(StoreError::Decode))?;
                     Ok(loaded.map(|(data, expiry_date)| Record { id: *id, data, expiry_date }))
                 }
 
                 async fn delete(&self, id: &Id) -> Result<()> {
-                    self.delete_as(id.0).await.map_err(failed(StoreError::Backend))
+                    let deleted = told!("tower_delete", self.delete_as(id.0), |there| Outcome::of(*there));
+                    deleted.map(drop).map_err(failed(StoreError::Backend))
                 }
             }
         };
