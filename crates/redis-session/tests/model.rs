@@ -115,7 +115,7 @@ impl Model {
             }
             Step::Wait => self.pass(LIFE / 3),
             Step::Load(at) | Step::Update(at, _) | Step::Swap(at, _) | Step::Rotate(at, _) => {
-                self.used(at, step).await
+                self.used(at, step).await;
             }
             Step::Revoke(at) | Step::RevokeOthers(at) => self.used(at, step).await,
         }
@@ -197,7 +197,8 @@ impl Model {
                 self.of_user(user).map(|known| known.id.reference().to_string()).collect();
             let listed = self.sessions.list(&format!("user-{user}")).await.unwrap();
             let mut listed: Vec<_> = listed.iter().map(|device| device.session.to_string()).collect();
-            (expected.sort(), listed.sort());
+            expected.sort();
+            listed.sort();
             assert_eq!(listed, expected);
         }
     }
