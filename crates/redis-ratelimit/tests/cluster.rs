@@ -2,33 +2,58 @@
 
 mod common;
 
-use common::{count, hourly, key};
+use common::{count, hourly, key, named};
 use redis_patterns_core::Redis;
 use redis_patterns_testkit::harness::{TestRedis, own};
 use redis_patterns_testkit::servers::Options;
 use redis_ratelimit::RateLimiter;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_subjects_over_all_primaries_with_scripts_forgotten_in_the_middle() {
-    const IDS: usize = 2_000;
-    let Some(t) = TestRedis::cluster().await else { return };
-    let limiter = hourly(&t.redis, 1);
-    for (number, allowed) in (0..IDS).map(|n| (n, true)).chain((0..IDS).map(|n| (n, false))) {
-        if number == IDS / 2 {
-            for node in &mut t.admin_nodes() {
-                node.cmd(&["SCRIPT", "FLUSH"]).unwrap();
-            }
+const IDS: usize = 10_000;
+const TASKS: usize = 20;
+
+/// Two limits in one script, so that two keys of each subject have to be on one node.
+fn two_limits(redis: &Redis) -> RateLimiter {
+    RateLimiter::new(redis.clone(), named("FixedWindow", "one", 1))
+        .and(named("SlidingWindow", "two", 1))
+        .unwrap()
+}
+
+/// Checks every subject once, from many tasks; in the middle every node forgets its scripts.
+async fn check_all(t: &TestRedis, allowed: bool) {
+    let halves = [0..IDS / 2, IDS / 2..IDS];
+    for half in halves {
+        for node in &mut t.admin_nodes() {
+            node.cmd(&["SCRIPT", "FLUSH"]).unwrap();
         }
-        // Neither NOSCRIPT nor CROSSSLOT nor MOVED reaches the caller.
-        let decision = limiter.check(format!("user-{number}")).await.unwrap();
-        assert_eq!(decision.is_allowed(), allowed, "user-{number}");
+        let task = |number: usize| {
+            let (limiter, half) = (two_limits(&t.redis), half.clone());
+            tokio::spawn(async move {
+                for id in half.skip(number).step_by(TASKS) {
+                    // Neither NOSCRIPT nor CROSSSLOT nor MOVED reaches the caller.
+                    let decision = limiter.check(format!("user-{id}")).await.unwrap();
+                    assert_eq!(decision.is_allowed(), allowed, "user-{id}: {decision:?}");
+                }
+            })
+        };
+        let tasks: Vec<_> = (0..TASKS).map(task).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_subjects_over_all_primaries_with_scripts_forgotten_in_the_middle() {
+    let Some(t) = TestRedis::cluster().await else { return };
+    check_all(&t, true).await;
+    check_all(&t, false).await;
     let pattern = format!("{}:*", t.redis.namespace().as_str());
     let mut nodes = t.admin_nodes();
     let spread: Vec<usize> =
         nodes.iter_mut().map(|node| node.cmd(&["KEYS", &pattern]).unwrap().items().len()).collect();
-    assert_eq!(spread.iter().sum::<usize>(), IDS);
-    assert!(spread.len() == 3 && spread.iter().all(|&keys| keys > IDS / 6), "{spread:?}");
+    assert_eq!(spread.iter().sum::<usize>(), 2 * IDS);
+    assert!(spread.len() == 3 && spread.iter().all(|&keys| keys > IDS / 3), "{spread:?}");
+    println!("{IDS} subjects, keys on each primary: {spread:?}");
     t.delete_keys().await;
 }
 
@@ -75,6 +100,9 @@ async fn a_failover_admits_too_much_only_by_the_counts_it_lost() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), under_way).await.expect("nothing was counted");
+    for node in &mut t.admin_nodes() {
+        node.cmd(&["SCRIPT", "FLUSH"]).unwrap();
+    }
     let old = cluster.primary_of(slot).unwrap();
     old.kill().unwrap();
     cluster.wait_new_primary(slot, old).unwrap();

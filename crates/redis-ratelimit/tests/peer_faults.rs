@@ -1,4 +1,20 @@
 //! Faults seen in other rate limiters, each with a test of its own here.
+//!
+//! Those that need more than a server are where their harness is:
+//!
+//! | fault | test |
+//! |---|---|
+//! | a script unknown to a node of a cluster; keys on two slots | `cluster` |
+//! | a failover that loses counts, unnoticed | `cluster`, which counts them |
+//! | a retry of the client that charges twice | `faults` |
+//! | copies of a limit in each process that admit as many times the limit | `overshoot`, `leases` |
+//! | a cache of denials that ignores the cost, or grows without end | `denial_cache` |
+//! | a handler that runs before the check has answered | `http` |
+//! | a slow server that holds up every request | `slow_redis` |
+//! | two buckets sold as a sliding window; a bucket sold as a limit per window | `bounds` |
+//! | a refund or a commit that lands on the next window | `policies`, `reservations` |
+//! | a limit that denies after others were charged | `several`, `denial_is_free` |
+//! | a killed holder whose slot is never free; a lease that nobody extends | `concurrency` |
 
 mod common;
 
@@ -6,10 +22,12 @@ use common::{
     HOUR, clocked, count, each_limiter, expire, expires_at_ms, hourly, key, key_of, log_key, many, plant,
     state,
 };
-use redis_patterns_core::{Args, Clock, Redis, TestClock};
+use redis_patterns_core::{Args, Clock, Redis, Tag, TestClock};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_ratelimit::{Error, FixedWindow, RateLimiter, SlidingLog, TokenBucket};
+use redis_ratelimit::{
+    Concurrency, ConcurrencyLimiter, Entry, Error, FixedWindow, RateLimiter, SlidingLog, TokenBucket,
+};
 use std::time::Duration;
 
 on_every_topology! {
@@ -321,5 +339,41 @@ on_every_topology! {
         assert!(limiter.check("ann").await.unwrap().is_allowed(), "the debt is held by the old clock");
         before.close().await;
         after.close().await;
+    }
+
+    /// A refund to a bucket that owes nothing else is dropped, since there is no debt left to store.
+    async fn a_refund_to_an_idle_bucket_is_not_lost(t: TestRedis) {
+        let (redis, _frozen) = clocked(&t).await;
+        for (limiter, kind) in each_limiter(&redis, 10) {
+            let mut only = limiter.check_n(&kind, many(3)).await.unwrap();
+            assert_eq!(limiter.refund(&kind, &mut only, many(3)).await.unwrap(), 3, "{kind}");
+            assert!(limiter.check_n(&kind, many(10)).await.unwrap().is_allowed(), "{kind}: the refund was lost");
+        }
+        redis.close().await;
+    }
+
+    /// A value of another type makes the number of holders no number, and everybody is let in.
+    async fn slots_of_another_type_let_nobody_in(t: TestRedis) {
+        let slots = t.redis.namespace().part("rl-slots", &Tag::of("ann"), "slots");
+        t.redis.command::<()>("RPUSH", &[&slots], &Args::new().bytes("x")).await.unwrap();
+        let concurrency = Concurrency::new("slots", many(3), HOUR).unwrap();
+        let limiter = ConcurrencyLimiter::new(t.redis.clone(), concurrency);
+        let error = limiter.enter("ann").await.unwrap_err();
+        assert!(!error.is_outage(), "{error}");
+    }
+
+    /// Holders scored by their own clocks: one that is ahead holds for longer, one that is behind not at all.
+    async fn a_holders_clock_decides_nothing(t: TestRedis) {
+        let concurrency = Concurrency::new("slots", many(2), HOUR).unwrap();
+        let limiter = ConcurrencyLimiter::new(t.redis.clone(), concurrency);
+        let Entry::Admitted(slot) = limiter.enter("ann").await.unwrap() else { panic!("it is free") };
+        let slots = t.redis.namespace().part("rl-slots", &Tag::of("ann"), "slots");
+        let args = Args::new().int(0).int(0).word("WITHSCORES");
+        let lease: Vec<String> = t.redis.command("ZRANGE", &[&slots], &args).await.unwrap();
+        let expires = expires_at_ms(&t.redis, &slots).await;
+        let ends = lease[1].parse::<f64>().unwrap() as i64 / 1_000;
+        // Both by the server: the key goes with its last lease.
+        assert!((0..=10).contains(&(expires - ends)), "{expires}, {ends}");
+        assert!(slot.release().await.unwrap());
     }
 }

@@ -8,7 +8,6 @@ use redis_patterns_testkit::faults::hostile;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
 use redis_ratelimit::Error;
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 on_every_topology! {
@@ -25,22 +24,6 @@ on_every_topology! {
             let wait = denied.retry_after().unwrap();
             assert!(wait > Duration::ZERO && wait <= longest, "{kind}: {wait:?}");
             assert_eq!((denied.charged, denied.remaining), (0, 0), "{kind}");
-        }
-    }
-
-    async fn a_denial_is_free(t: TestRedis) {
-        for (limiter, kind) in each_limiter(&t.redis, 5) {
-            let key = key_of(&t.redis, &kind);
-            let _ = limiter.check_n(&kind, many(2)).await.unwrap();
-            let _ = limiter.check_n(&kind, many(2)).await.unwrap();
-            let before = state(&t.redis, &key).await;
-            for cost in [2, 3, 5] {
-                for _ in 0..10 {
-                    assert!(!limiter.check_n(&kind, many(cost)).await.unwrap().is_allowed(), "{kind}");
-                }
-                assert_eq!(state(&t.redis, &key).await, before, "{kind}: a denied {cost} changed the key");
-            }
-            assert!(limiter.check(&kind).await.unwrap().is_allowed(), "{kind}: a denial was charged");
         }
     }
 
@@ -143,48 +126,6 @@ on_every_topology! {
             assert!(!limiter.reset(&kind).await.unwrap(), "{kind}: there was nothing left");
             assert!(limiter.check(&kind).await.unwrap().is_allowed(), "{kind}");
             assert!(!limiter.check(&other).await.unwrap().is_allowed(), "{kind}: another was reset too");
-        }
-    }
-
-    async fn no_key_is_immortal_after_any_mix_of_operations(t: TestRedis) {
-        let mut random = 7_u64;
-        for (limiter, kind) in each_limiter(&t.redis, 20) {
-            for _ in 0..150 {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let subject = format!("{kind}-{}", (random >> 33) % 5);
-                let cost = NonZeroU64::new((random >> 40) % 9 + 1).unwrap();
-                match (random >> 50) % 12 {
-                    10.. => {
-                        let mut decision = limiter.at_most(&subject, cost).await.unwrap();
-                        let _ = limiter.refund(&subject, &mut decision, cost).await.unwrap();
-                    }
-                    0 => _ = limiter.reset(&subject).await.unwrap(),
-                    1 => _ = limiter.peek(&subject).await.unwrap(),
-                    2..=4 => _ = limiter.at_most(&subject, cost).await.unwrap(),
-                    _ => _ = limiter.check_n(&subject, cost).await.unwrap(),
-                }
-            }
-        }
-        let keys = t.keys().await;
-        assert!(keys.len() > 10, "too little happened: {keys:?}");
-        for key in keys {
-            let ttl = t.ttl_ms(&key).await;
-            assert!(ttl > 0 && ttl <= 86_400_001, "{key} lives for {ttl} ms");
-        }
-    }
-
-    async fn a_key_that_lost_its_ttl_gets_one_again(t: TestRedis) {
-        for (limiter, kind) in each_limiter(&t.redis, 3) {
-            let key = key_of(&t.redis, &kind);
-            let _ = limiter.check(&kind).await.unwrap();
-            for allowed in [true, true, false, false] {
-                t.redis.command::<()>("PERSIST", &[&key], &Args::new()).await.unwrap();
-                assert_eq!(limiter.check(&kind).await.unwrap().is_allowed(), allowed, "{kind}");
-                assert!(t.ttl_ms(key.as_str()).await > 0, "{kind}: still immortal");
-            }
-            t.redis.command::<()>("PERSIST", &[&key], &Args::new()).await.unwrap();
-            let _ = limiter.peek(&kind).await.unwrap();
-            assert!(t.ttl_ms(key.as_str()).await > 0, "{kind}: still immortal");
         }
     }
 

@@ -12,20 +12,23 @@
 -- returns  1 freed | 2 free already | 3 held by another
 -- replay   a second run answers 2 or 3 and writes nothing
 local now_us, token = tonumber(ARGV[1]), ARGV[2]
-if now_us == 0 then
-  local time = redis.call('TIME')
-  now_us = time[1] * 1000000 + time[2]
-end
-
 local holder = redis.call('GET', KEYS[1])
 local code = 3
 if not holder then code = 2 end
 if string.match(holder or '', '^([^:]*):') == token then code = 1 end
+local heads = redis.call('ZRANGE', KEYS[3], 0, 63)
+-- Nobody waits: most releases end here.
+if #heads == 0 and code == 1 then return redis.call('DEL', KEYS[1]) end
+if #heads == 0 then return code end
+
+if now_us == 0 then
+  local time = redis.call('TIME')
+  now_us = time[1] * 1000000 + time[2]
+end
 local last = tonumber(string.match(redis.call('GET', KEYS[2]) or '', '^%d+$') or 0)
 local fence = string.format('%.0f', math.max(last + 1, now_us))
 
 local turn, leaving = nil, {}
-local heads = redis.call('ZRANGE', KEYS[3], 0, 63)
 for _, waiter in ipairs(heads) do
   local alive = waiter ~= token and tonumber(redis.call('ZSCORE', KEYS[4], waiter) or 0) >= now_us
   -- At the end of the fences the waiter finds out by itself.

@@ -10,7 +10,9 @@ local function read_debt(key, parts, drain)
   -- The rate has changed: the same units in the new parts, what is left of the last one rounded up.
   if old_parts ~= parts then
     local rest = math.fmod(debt, old_parts)
-    debt = (debt - rest) / old_parts * parts + math.min(math.ceil(rest / old_parts * parts) + 1, parts)
+    debt = (debt - rest) / old_parts * parts
+    if rest > 0 then debt = debt + math.min(math.ceil(rest / old_parts * parts) + 1, parts) end
+    debt = math.min(debt, 4503599627370496)
   end
   -- A product too large for a Lua number loses digits but stays larger than any debt.
   return math.max(debt - math.max(now_us - at, 0) * drain, 0), at
@@ -25,9 +27,9 @@ end
 kinds.token_bucket = {
   look = function(key, burst, parts, drain)
     local debt, at = read_debt(key, parts, drain)
-    debt = math.min(debt, burst * parts)
+    -- Below zero if the burst was larger when it was owed.
     local room = burst * parts - debt
-    local left, wait_us = math.floor(room / parts), 0
+    local left, wait_us = math.max(math.floor(room / parts), 0), 0
     if left < least then wait_us = math.ceil((least * parts - room) / drain) end
     return {left = left, wait_us = wait_us, debt = debt, at = at, parts = parts, drain = drain}
   end,

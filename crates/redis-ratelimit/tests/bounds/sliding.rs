@@ -1,102 +1,11 @@
-//! The worst case of each policy, against an oracle that remembers every take and adds them up.
-//!
-//! Time is the test's: it stands still, creeps by microseconds and jumps to the edges of windows,
-//! which is where limiters go wrong. (`FixedWindow` goes by the key's TTL: see tests/model.rs.)
+//! Trailing windows and the bucket.
 
-mod common;
-
-use common::{clocked, many};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
-use redis_patterns_core::{Redis, TestClock};
+use crate::common::{clocked, many};
+use crate::oracle::{PERIOD, PERIOD_US, Run, WIDTH_US, schedules};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_ratelimit::{Decision, Policy, RateLimiter, SlidingLog, SlidingWindow, TokenBucket};
+use redis_ratelimit::{Policy, SlidingLog, SlidingWindow, TokenBucket};
 use std::num::NonZeroU32;
-use std::time::Duration;
-
-const PERIOD: Duration = Duration::from_secs(6_000);
-const PERIOD_US: u64 = 6_000_000_000;
-/// A bucket of the tests' sliding windows.
-const WIDTH_US: u64 = PERIOD_US / 6;
-
-/// Every take: when, in microseconds, and how much.
-#[derive(Default)]
-struct Oracle(Vec<(u64, u64)>);
-
-impl Oracle {
-    /// The sum of the takes in the window of `width` that ends at `end`, its start excluded.
-    fn sum(&self, end: u64, width: u64) -> u64 {
-        let inside = |&&(at, _): &&(u64, u64)| at <= end && at + width > end;
-        self.0.iter().filter(inside).map(|(_, units)| units).sum()
-    }
-
-    /// The most in any window of `width`: it ends with a take.
-    fn worst(&self, width: u64) -> u64 {
-        self.0.iter().map(|(end, _)| self.sum(*end, width)).max().unwrap_or_default()
-    }
-}
-
-/// One run: a limiter of its own subject, the clock, and the oracle beside it.
-struct Run {
-    limiter: RateLimiter,
-    clock: TestClock,
-    subject: String,
-    now: u64,
-    oracle: Oracle,
-}
-
-impl Run {
-    fn new(redis: &Redis, clock: &TestClock, policy: impl Into<Policy>, number: usize) -> Self {
-        let now = redis.clock().micros_arg().cast_unsigned();
-        let limiter = RateLimiter::new(redis.clone(), policy);
-        Self {
-            limiter,
-            clock: clock.clone(),
-            subject: format!("run-{number}"),
-            now,
-            oracle: Oracle::default(),
-        }
-    }
-
-    fn advance(&mut self, micros: u64) {
-        self.clock.advance(Duration::from_micros(micros));
-        self.now += micros;
-    }
-
-    async fn check(&mut self, cost: u64) -> Decision {
-        let decision = self.limiter.check_n(&self.subject, many(cost)).await.unwrap();
-        assert_eq!(decision.charged, if decision.is_allowed() { cost } else { 0 });
-        if decision.is_allowed() {
-            self.oracle.0.push((self.now, cost));
-        }
-        decision
-    }
-}
-
-/// Steps of time and cost: mostly the edges.
-fn schedules(count: usize) -> Vec<(u64, Vec<(u64, u64)>)> {
-    let edges = [
-        0,
-        0,
-        0,
-        1,
-        2,
-        WIDTH_US / 3,
-        WIDTH_US - 1,
-        WIDTH_US,
-        WIDTH_US + 1,
-        PERIOD_US / 2,
-        PERIOD_US - 1,
-        PERIOD_US,
-        PERIOD_US + 1,
-        PERIOD_US + WIDTH_US,
-    ];
-    let step = (proptest::sample::select(edges.to_vec()), 1_u64..8);
-    let schedule = (7_u64..30, proptest::collection::vec(step, 20..60));
-    let strategy = proptest::collection::vec(schedule, count);
-    strategy.new_tree(&mut TestRunner::deterministic()).unwrap().current()
-}
 
 on_every_topology! {
     async fn a_sliding_log_is_the_oracle(t: TestRedis) {
