@@ -6,7 +6,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use redis_idem::{Begin, Fingerprint, Idempotency, Scope};
-use redis_patterns_core::{Args, Redis, Tag};
+use redis_patterns_core::{Args, Redis, Script, Tag};
 use redis_patterns_testkit::harness::TestRedis;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +26,20 @@ async fn by_hand(redis: Redis) {
     assert!(there.is_none());
     let done = Args::new().bytes(RECORD).word("PX").int(60_000);
     redis.command::<()>("SET", &[&key], &done).await.unwrap();
+}
+
+/// The very two commands that the engine sends: `SET NX GET PX`, and the script that compares the owner.
+async fn with_the_script(redis: Redis) {
+    static COMPLETE: Script = Script::new("idem/complete", include_str!("../src/scripts/complete.lua"));
+    let id = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+    let key = redis.namespace().key("hand", &Tag::of(id));
+    let claim = Args::new().bytes(RECORD).word("NX").word("GET").word("PX").int(60_000);
+    let there: Option<bytes::Bytes> = redis.command("SET", &[&key], &claim).await.unwrap();
+    assert!(there.is_none());
+    let mut done = RECORD;
+    done[3] = b'D';
+    let stored: u32 = redis.run(&COMPLETE, &[&key], &Args::new().bytes(done).int(60_000)).await.unwrap();
+    assert_eq!(stored, 1);
 }
 
 async fn begin_and_complete(requests: Idempotency) {
@@ -78,10 +92,16 @@ fn engine(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1)).sample_size(20).measurement_time(Duration::from_secs(4));
     for tasks in TASKS {
         let case = |name: &str| BenchmarkId::new(name, tasks);
-        group.bench_function(case("two commands by hand"), |b| {
+        group.bench_function(case("two plain commands by hand"), |b| {
             b.to_async(&runtime).iter_custom(|times| {
                 let redis = redis.clone();
                 spread(tasks, times, move || by_hand(redis.clone()))
+            });
+        });
+        group.bench_function(case("the same two commands by hand"), |b| {
+            b.to_async(&runtime).iter_custom(|times| {
+                let redis = redis.clone();
+                spread(tasks, times, move || with_the_script(redis.clone()))
             });
         });
         group.bench_function(case("begin and complete"), |b| {

@@ -9,9 +9,11 @@ use crate::record::Record;
 use crate::{keys, payload, scripts, telemetry};
 use bytes::Bytes;
 use redis_patterns_core::until_answered;
-use redis_patterns_core::{BootInstant, Error as RedisError, ErrorKind, Executed, Key, Redis};
+use redis_patterns_core::{BootInstant, Error as RedisError, Key, Redis};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tracing::Instrument as _;
 
 /// Whether the outcome was stored.
@@ -135,8 +137,8 @@ impl Claim {
         Ok(if held { Completion::Stored } else { Completion::Lost })
     }
 
-    /// Tells Redis and the trail how the claim ends, in a task of its own; answers whether it was
-    /// the caller's to end.
+    /// Tells Redis and the trail how the claim ends, to the end although nobody waits; answers whether
+    /// it was the caller's to end.
     async fn finish(self, end: End, event: AuditEvent) -> Result<bool, Error> {
         let redis = self.redis.clone();
         let finishing = async move {
@@ -146,10 +148,8 @@ impl Claim {
             self.options.note(event, Author::from(&self)).await?;
             Ok(held)
         };
-        redis.detach(finishing.instrument(telemetry::ending())).await.map_err(|_| {
-            let what = "the runtime is shutting down";
-            RedisError::new(ErrorKind::Closed, Executed::Maybe, "idem/end", what)
-        })?
+        ToItsEnd { redis, step: Some(Box::pin(finishing.instrument(telemetry::ending()))), begun: false }
+            .await
     }
 
     /// Gives the request back as if this attempt had never been. Only for work that had no effect.
@@ -213,6 +213,35 @@ impl End {
             Self::As(ended) => scripts::complete(redis, key, ended).await,
             Self::Release => scripts::release(redis, key, &claim.record).await,
             Self::Abandon => scripts::abandon(redis, key, &claim.record).await,
+        }
+    }
+}
+
+/// A step that runs to its end once it has begun: in the caller's task as long as somebody waits for it, and
+/// then in one of its own.
+struct ToItsEnd<F: Future<Output: Send> + Send + 'static> {
+    redis: Redis,
+    step: Option<Pin<Box<F>>>,
+    begun: bool,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for ToItsEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.begun = true;
+        // Asked again after its end, it has nothing to say.
+        let Some(step) = &mut self.step else { return Poll::Pending };
+        let output = ready!(step.as_mut().poll(context));
+        self.step = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for ToItsEnd<F> {
+    fn drop(&mut self) {
+        if let (true, Some(step)) = (self.begun, self.step.take()) {
+            self.redis.detach(step);
         }
     }
 }

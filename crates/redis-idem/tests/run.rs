@@ -6,7 +6,7 @@ mod common;
 
 use bytes::Bytes;
 use common::end_lease;
-use redis_idem::{Attempt, Ending, Error, Fingerprint, Idempotency, Run, Scope};
+use redis_idem::{Attempt, Ending, Fingerprint, Idempotency, Run, Scope};
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
@@ -136,6 +136,7 @@ async fn an_outcome_that_could_not_be_recorded_still_reaches_its_caller() {
 #[cfg(feature = "json")]
 mod json {
     use super::*;
+    use redis_idem::Error;
     use serde::{Deserialize, Serialize, Serializer};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

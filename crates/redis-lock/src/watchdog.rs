@@ -4,7 +4,7 @@ use crate::claim::{Claim, Share};
 use crate::error::Lost;
 use crate::hold::Hold;
 use crate::{scripts, telemetry};
-use redis_patterns_core::{Backoff, BootInstant, Error as RedisError, ErrorKind, Redis};
+use redis_patterns_core::{Backoff, BootInstant, Error as RedisError, Redis};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -60,17 +60,18 @@ async fn run(watchdog: Watchdog, redis: Redis, lease: Duration) {
     let mut failures = 0;
     loop {
         let living = watchdog.living();
-        if living.is_empty() {
-            return;
-        }
-        let next = living.iter().map(|hold| hold.since().remaining_of(lease / 3)).min();
-        drop(living);
-        // A guard that comes meanwhile is due later than that, but for one that was long in coming.
-        let wait = next.unwrap_or_default().min(lease / 12).max(Duration::from_millis(1));
-        tokio::time::sleep(if failures == 0 { wait } else { TRIES.delay(failures).min(lease / 12) }).await;
-        let mut due = watchdog.living();
-        due.retain(|hold| hold.since().elapsed() >= lease / 4);
-        failures = if renew_all(&redis, due, lease).await { 0 } else { failures + 1 };
+        let Some(next) = living.iter().map(|hold| hold.since().remaining_of(lease / 3)).min() else { return };
+        let wait = if next.is_zero() {
+            let due = living.into_iter().filter(|hold| hold.since().elapsed() >= lease / 4).collect();
+            failures = if renew_all(&redis, due, lease).await { 0 } else { failures + 1 };
+            if failures == 0 { Duration::ZERO } else { TRIES.delay(failures) }
+        } else {
+            // Not kept over the wait: a guard that is dropped meanwhile is gone.
+            drop(living);
+            next
+        };
+        // A guard that comes meanwhile may be due sooner, if its grant was long in coming.
+        tokio::time::sleep(wait.min(lease / 12)).await;
     }
 }
 
@@ -125,8 +126,7 @@ async fn renew(redis: &Redis, batch: &[Arc<Hold>]) -> bool {
             }
             true
         }
-        // Nothing is sent any more; the guards end with their leases.
-        Err(error) if error.kind() == ErrorKind::Closed => true,
+        // Also of a closed handle: the guards end with their leases.
         Err(_) => {
             telemetry::renewed("error", batch.len());
             false

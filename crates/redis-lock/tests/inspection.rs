@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use redis_lock::{Error, Forced, LockOptions, Locks, Lost, Released};
+use redis_patterns_core::{Args, Tag};
 use redis_patterns_testkit::harness::{TestRedis, eventually};
 use redis_patterns_testkit::on_every_topology;
 use std::time::Duration;
@@ -60,6 +61,21 @@ on_every_topology! {
         assert_eq!(first.fence(), Err(Lost::Revoked));
         assert_eq!(first.release().await.unwrap(), Released::Lapsed);
         assert_eq!(second.release().await.unwrap(), Released::InTime);
+    }
+
+    /// The clock does not help where the last fence is ahead of it: the raised one has to be kept.
+    async fn the_fence_of_a_force_release_is_never_issued_again(t: TestRedis) {
+        let locks = locks(&t);
+        let fence = t.redis.namespace().part("lock", &Tag::of("a"), "f");
+        let ahead = Args::new().int(9_000_000_000_000_000).word("PX").int(60_000);
+        t.redis.command::<()>("SET", &[&fence], &ahead).await.unwrap();
+        let guard = locks.try_lock("a").await.unwrap().acquired().unwrap();
+        let Forced::Freed { above } = locks.force_release("a", guard.fence().unwrap()).await.unwrap() else {
+            panic!("it was held");
+        };
+        assert!(above > guard.fence().unwrap());
+        let next = locks.try_lock("a").await.unwrap().acquired().unwrap();
+        assert!(next.fence().unwrap() > above);
     }
 
     async fn a_renewed_holder_learns_that_it_was_revoked(t: TestRedis) {

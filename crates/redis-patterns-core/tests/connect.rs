@@ -99,6 +99,13 @@ async fn a_url_that_does_not_fit_the_server_names_the_right_one() {
     let error = Redis::connect(&format!("redis://{}", cluster.nodes()[0].address())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("use redis-cluster://"), "{error}");
+
+    // A tool that looks at each node says so.
+    let builder = Redis::builder(cluster.url());
+    assert!(builder.servers().unwrap().contains(&("127.0.0.1".to_owned(), cluster.nodes()[0].port())));
+    let node = builder.connect_node("127.0.0.1", cluster.nodes()[5].port()).await.unwrap();
+    let info: String = node.keyless("INFO", &Args::new()).await.unwrap();
+    assert!(info.contains(&format!("tcp_port:{}", cluster.nodes()[5].port())), "{info}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,8 @@ use fred::types::{Builder, ClusterHash, CustomCommand, Value};
 use redis_patterns_testkit::faults::resp::Conn;
 use redis_patterns_testkit::servers::{Backend, Running, ServerChoice, Topology, start};
 use redis_ratelimit::{
-    FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow, Source, TokenBucket, WhenDown,
+    ApproximateWindow, FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow, Source,
+    TokenBucket, WhenDown,
 };
 use std::hint::black_box;
 use std::num::NonZeroU64;
@@ -38,6 +39,7 @@ fn policies(limit: u64) -> Vec<(&'static str, Policy)> {
         ("TokenBucket", TokenBucket::new("b", limit, HOUR).unwrap().into()),
         ("SlidingLog", SlidingLog::new("b", limit, HOUR).unwrap().into()),
         ("SlidingWindow", SlidingWindow::new("b", limit, HOUR).unwrap().into()),
+        ("ApproximateWindow", ApproximateWindow::new("b", limit, HOUR).unwrap().into()),
     ]
 }
 

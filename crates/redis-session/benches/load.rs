@@ -9,7 +9,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use redis_patterns_core::{Args, Redis, Tag};
 use redis_patterns_testkit::harness::TestRedis;
-use redis_session::{LogIn, Login, SessionId, Sessions};
+use redis_session::{LogIn, Login, PlainSessions, SessionId, Sessions};
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
@@ -32,6 +32,8 @@ fn value() -> Value {
 struct Held {
     redis: Redis,
     sessions: Sessions<Value>,
+    plain: PlainSessions<Value>,
+    plain_id: SessionId,
     users: SessionId,
     nobodys: SessionId,
     store: Store,
@@ -51,6 +53,10 @@ async fn load_users(held: Held) {
 
 async fn load_nobodys(held: Held) {
     assert!(held.sessions.load(&held.nobodys).await.unwrap().is_some());
+}
+
+async fn load_plain(held: Held) {
+    assert!(held.plain.load(&held.plain_id).await.unwrap().is_some());
 }
 
 async fn peer_load(held: Held) {
@@ -107,7 +113,9 @@ async fn prepare(t: &TestRedis) -> Held {
     let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);
     let mut record = Record { id: Id::default(), data, expiry_date: in_an_hour.into() };
     store.create(&mut record).await.unwrap();
-    Held { redis: t.redis.clone(), sessions, users, nobodys, store, record }
+    let plain = PlainSessions::new(t.redis.clone(), Duration::from_secs(1_800)).unwrap();
+    let plain_id = plain.create(&value()).await.unwrap();
+    Held { redis: t.redis.clone(), sessions, plain, plain_id, users, nobodys, store, record }
 }
 
 struct Bench<'c> {
@@ -138,6 +146,7 @@ fn loads(criterion: &mut Criterion) {
         bench.case(tasks, "getex_by_hand", getex_by_hand);
         bench.case(tasks, "load_users", load_users);
         bench.case(tasks, "load_nobodys", load_nobodys);
+        bench.case(tasks, "load_plain", load_plain);
         bench.case(tasks, "peer_load", peer_load);
         bench.case(tasks, "set_by_hand", set_by_hand);
         bench.case(tasks, "update_users", update_users);

@@ -29,6 +29,11 @@ impl SessionKeys {
     }
 }
 
+/// `ns:plain:{place}:hash`: a session that is one value and nothing else.
+pub(crate) fn plain(namespace: &Namespace, id: &SessionId) -> Key {
+    namespace.part("plain", &tag(id.place()), &id.reference().to_string())
+}
+
 /// `ns:sess:{place}:index`: a user's sessions.
 pub(crate) fn index(namespace: &Namespace, user: &str) -> Key {
     namespace.part("sess", &tag(Place::of_user(user)), "index")

@@ -14,6 +14,7 @@ mod keys;
 mod login;
 mod options;
 mod pepper;
+mod plain;
 mod recorder;
 mod scripts;
 mod sessions;
@@ -36,6 +37,7 @@ pub use issue::Issue;
 pub use login::Login;
 pub use options::{Options, Purpose, WhenFull};
 pub use pepper::Pepper;
+pub use plain::PlainSessions;
 pub use recorder::{Event, SessionRecorder};
 #[cfg(feature = "json")]
 pub use redis_patterns_core::Json;

@@ -9,6 +9,7 @@ use crate::options::{Options, WhenFull};
 use crate::version::Version;
 use bytes::Bytes;
 use redis_patterns_core::{Args, Error, FromReply, Key, Redis, Script, Value, millis, script};
+use std::time::Duration;
 
 static CREATE: Script = script!("session/create", "scripts/create.lua");
 static HEADS: Script = script!("session/heads", "scripts/heads.lua");
@@ -179,4 +180,21 @@ pub(crate) async fn heads(
 /// Whether there was something to delete.
 pub(crate) async fn delete(redis: &Redis, key: &Key) -> Result<bool, Error> {
     redis.command("DEL", &[key], &Args::new()).await
+}
+
+/// Whether the value was set: `NX` if there was none, `XX` if there was one.
+pub(crate) async fn set(
+    redis: &Redis,
+    key: &Key,
+    value: Bytes,
+    when: &'static str,
+    ttl: Duration,
+) -> Result<bool, Error> {
+    let args = Args::new().shared(value).word(when).word("PX").millis(ttl);
+    Ok(redis.command::<Option<Bytes>>("SET", &[key], &args).await?.is_some())
+}
+
+/// The value, whose TTL begins anew.
+pub(crate) async fn getex(redis: &Redis, key: &Key, ttl: Duration) -> Result<Option<Bytes>, Error> {
+    redis.command("GETEX", &[key], &Args::new().word("PX").millis(ttl)).await
 }

@@ -4,11 +4,11 @@
 
 mod common;
 
-use common::value;
+use common::{log_in, value};
 use redis_patterns_testkit::faults::{Match, Proxy};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
-use redis_session::{Revocation, Sessions, Update};
+use redis_session::{LogIn, Login, Revocation, Rotation, Sessions, Swap, Update};
 use std::time::Duration;
 
 on_every_topology! {
@@ -48,6 +48,64 @@ on_every_topology! {
         }
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
+}
+
+/// Each race that other stores were seen to lose, as one schedule; whether this store kept to the truth.
+async fn scoreboard(t: &TestRedis) -> Vec<(&'static str, bool)> {
+    let slow = Sessions::<Vec<String>>::new(t.redis.clone());
+    let fast = Sessions::<Vec<String>>::new(t.another().await);
+    let (cart, theme) = ("cart".to_owned(), "theme".to_owned());
+    let mut board = Vec::new();
+
+    let id = log_in(&slow, "lost", &vec![]).await;
+    let (one, other) = tokio::join!(
+        slow.modify(&id, |fields| fields.push(cart.clone())),
+        fast.modify(&id, |fields| fields.push(theme.clone()))
+    );
+    let both = (one.unwrap(), other.unwrap()) == (Update::Updated, Update::Updated);
+    let fields = value(&slow, &id).await.unwrap();
+    board.push(("two requests change different fields", both && fields.len() == 2));
+
+    let id = log_in(&slow, "out", &vec![]).await;
+    let before = slow.load(&id).await.unwrap().unwrap();
+    let _ = fast.revoke(&id).await.unwrap();
+    let late = slow.update(&id, &before.value).await.unwrap();
+    board
+        .push(("a log-out during a slow request", late == Update::Gone && value(&slow, &id).await.is_none()));
+
+    let anonymous = slow.create(&vec![]).await.unwrap();
+    let before = slow.load(&anonymous).await.unwrap().unwrap();
+    let login = Login::of("in").replaces(&anonymous);
+    let LogIn::Begun(id) = fast.log_in(login, &vec![theme.clone()]).await.unwrap() else { panic!() };
+    let late = slow.update_if(&anonymous, &vec![cart.clone()], before.version).await.unwrap();
+    let kept = value(&slow, &id).await == Some(vec![theme.clone()]);
+    board.push(("a log-in during a slow request", late == Swap::Gone && kept));
+
+    // What a request wants is one call, made once it has answered well (see `http.rs` for the layer
+    // that does so): one that fails before has not sent it.
+    let id = log_in(&slow, "5xx", &vec![]).await;
+    drop(fast.rotate(&id, &vec![]));
+    board.push(("a request that fails before its new id is sent", value(&slow, &id).await.is_some()));
+
+    let id = log_in(&slow, "revive", &vec![]).await;
+    let _ = slow.load(&id).await.unwrap();
+    let _ = fast.revoke_all("revive").await.unwrap();
+    let gone = slow.update(&id, &vec![]).await.unwrap() == Update::Gone
+        && slow.rotate(&id, &vec![]).await.unwrap() == Rotation::Gone
+        && slow.modify(&id, |_| {}).await.unwrap() == Update::Gone;
+    board.push(("revival under a new id", gone && slow.list("revive").await.unwrap().is_empty()));
+    board
+}
+
+#[tokio::test]
+async fn the_scoreboard_is_clean() {
+    let Some(t) = TestRedis::standalone().await else { return };
+    let board = scoreboard(&t).await;
+    for (race, kept) in &board {
+        println!("{race:50} {}", if *kept { "kept" } else { "LOST" });
+    }
+    assert!(board.len() == 5 && board.iter().all(|(_, kept)| *kept), "{board:?}");
+    t.delete_keys().await;
 }
 
 /// A proxy, a handle through it, and one beside it for the checks.

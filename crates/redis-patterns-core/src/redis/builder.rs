@@ -7,7 +7,7 @@ use super::settings::{Settings, place};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Executed};
 use crate::key::Namespace;
-use fred::types::config::Config;
+use fred::types::config::{Config, Server, ServerConfig};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -133,8 +133,7 @@ impl RedisBuilder {
         let config = self.config()?;
         let place = place(&config);
         let clustered = config.server.is_clustered();
-        let settings =
-            Settings::new(config, self.connect_deadline, self.unresponsive_after, self.max_queued_commands);
+        let settings = self.settings(config);
         let servers = if clustered {
             let cluster = Cluster::new(settings, self.connections.get(), Handle::current());
             cluster.read_map().await?;
@@ -147,6 +146,43 @@ impl RedisBuilder {
         let redis = Redis::new(servers, self.namespace, self.clock, self.command_deadline, None);
         redis.check_server(&place).await?;
         Ok(redis)
+    }
+
+    /// The servers that the URL names, host and port; of a Sentinel group its Sentinels.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a URL that cannot be read.
+    pub fn servers(&self) -> Result<Vec<(String, u16)>, Error> {
+        let hosts = self.config()?.server.hosts();
+        Ok(hosts.into_iter().map(|server| (server.host.to_string(), server.port)).collect())
+    }
+
+    /// Connects to one server alone with the user, password and TLS of this URL, whatever that server
+    /// is: a node of a cluster, a replica, one that is too old.
+    ///
+    /// For tools that look at each server. A pattern needs [`connect`](Self::connect): here a key of
+    /// another node is refused with `MOVED`, and nothing is checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], [`ErrorKind::Connect`] and [`ErrorKind::Auth`], each within the connect
+    /// deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn connect_node(self, host: &str, port: u16) -> Result<Redis, Error> {
+        let mut config = self.config()?;
+        config.server = ServerConfig::Centralized { server: Server::new(host, port) };
+        let settings = self.settings(config);
+        let pool = settings.pool(1)?;
+        settings.init(&pool).await?;
+        Ok(Redis::new(Servers::One(pool), self.namespace, self.clock, self.command_deadline, None))
+    }
+
+    fn settings(&self, config: Config) -> Settings {
+        Settings::new(config, self.connect_deadline, self.unresponsive_after, self.max_queued_commands)
     }
 
     fn config(&self) -> Result<Config, Error> {

@@ -50,15 +50,20 @@ impl By {
         })
     }
 
-    /// The value of a header that the service trusts, such as an API key that was checked before.
-    /// All requests without it count as one.
+    /// The value of a header that the service trusts, such as the name of a tenant that a gateway has
+    /// set. All requests without it count as one.
+    ///
+    /// # No secrets
+    ///
+    /// The value becomes part of a key's name: of an API key, give a digest by [`By::request`].
     pub fn header(name: HeaderName) -> Self {
         Self::new(move |request| {
             Subject::Id(request.headers.get(&name).map_or(&[][..], HeaderValue::as_bytes).to_vec())
         })
     }
 
-    /// The path, without the query: a limit on each resource for all callers together.
+    /// The path as it was sent, without the query: a limit on each resource for all callers together.
+    /// Other spellings of a path count apart, so it does not hold against whoever means harm.
     #[must_use]
     pub fn path() -> Self {
         Self::new(|request| Subject::Id(request.uri.path().as_bytes().to_vec()))

@@ -2,7 +2,8 @@
 //! extractor for axum (feature `axum`).
 //!
 //! The handler finds a [`Session`] among the request's extensions; axum hands it over as an
-//! argument. Nothing is read before the handler asks, and nothing is written before it has answered:
+//! argument. Nothing is read before the handler asks, and nothing but a log-in is written before it has
+//! answered:
 //!
 //! | the request | stored | the answer |
 //! |---|---|---|
