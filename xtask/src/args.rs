@@ -24,6 +24,12 @@ impl Args {
         Self { own, rest }
     }
 
+    /// Every argument as it was given, for a program that reads them itself.
+    pub(crate) fn words(self) -> Vec<OsString> {
+        let rest = self.rest.into_iter().flat_map(|rest| [OsString::from("--")].into_iter().chain(rest));
+        self.own.into_iter().chain(rest).collect()
+    }
+
     /// Hands each argument before `--` to `take`: `--name`, `-n` or a plain word. It answers false
     /// for one it does not know. Gives back what follows `--`, or `None` when only the help was
     /// asked for, which is then printed.

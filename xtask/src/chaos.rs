@@ -1,16 +1,29 @@
-//! `cargo xtask chaos`: the tests that break things.
+//! `cargo xtask chaos`: the fault suite of redis-patterns-chaos, or the fault tests of the crates.
+
+use std::ffi::OsString;
 
 use crate::args::Args;
+use crate::cargo::{cargo, run as run_cargo};
 use crate::failure::Failure;
 use crate::test::Plan;
 use crate::workspace::{Member, Workspace};
 
 const HELP: &str = "\
-cargo xtask chaos [options] [-- arguments of the test program]
+cargo xtask chaos [pattern ..] [options]      every fault under every pattern, with checkers;
+                                              --help of it lists the options:
+  ratelimit lock idem session queue    default: all five
+  --fault F3                           default: those of the ring; may be given again
+  --topology standalone|cluster        default: both
+  --ring push|merge|nightly|release    default: merge; push takes 5 minutes at most, merge 15
+  --minutes N                          so long in all, instead of the ring's time
+  --seed S                             repeats a schedule of faults; default: a random one
+  --controls                           only the wrong implementations, which must be caught
+  --mutants                            changes the scripts one by one; the crates' tests must see it
+  --out DIR                            histories and report.json; default: chaos/ in the target folder
+  --write-docs                         puts the counts of report.json into the documentation
 
-Runs tests/faults.rs of every crate that has one: kills, lost replies, failovers, moved slots.
-The long runs with their checkers will live in a crate of their own, redis-patterns-chaos;
-until it is here, this is all that `chaos` does.
+cargo xtask chaos --tests [options] [-- arguments of the test program]
+                                              tests/faults.rs of every crate that has one
 
   -p, --package CRATE                       only this crate; may be given again
   --topology standalone|cluster|all         default: all; a cluster that cannot start is skipped
@@ -19,15 +32,36 @@ until it is here, this is all that `chaos` does.
 ";
 
 const FAULTS: &str = "faults";
+const TESTS: &str = "--tests";
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let mut words = args.words();
+    if words.first().is_some_and(|word| word == "-h" || word == "--help") {
+        print!("{HELP}");
+        return Ok(());
+    }
+    if let Some(at) = words.iter().position(|word| word == TESTS) {
+        words.remove(at);
+        return tests(Args::new(words.into_iter()));
+    }
+    let mut command = cargo(["run", "--release", "-q", "-p", "redis-patterns-chaos", "--"]);
+    if !words.iter().any(|word| word == "--out") {
+        let out = Workspace::load()?.target.join("chaos");
+        command.arg("--out").arg(out);
+    }
+    command.args(words);
+    run_cargo(command)
+}
+
+fn tests(args: Args) -> Result<(), Failure> {
     let Some(mut plan) = Plan::parse(HELP, args)? else {
         return Ok(());
     };
     let workspace = Workspace::load()?;
     plan.packages = crates_with_faults(&workspace, &plan.packages)?;
     let rest = std::mem::take(&mut plan.cargo_args);
-    plan.cargo_args = ["--test", FAULTS, "--"].into_iter().map(Into::into).chain(rest).collect();
+    let test: [OsString; 3] = ["--test".into(), FAULTS.into(), "--".into()];
+    plan.cargo_args = test.into_iter().chain(rest).collect();
     plan.run(&workspace)
 }
 
