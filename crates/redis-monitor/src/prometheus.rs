@@ -51,6 +51,11 @@ impl Report {
         for counted in &self.keys {
             page.line("keys", &[("kind", counted.kind)], count(counted.estimated));
         }
+        #[cfg(feature = "lock")]
+        {
+            page.family("lock_waiters", "Who waits for the locks that were looked at.", Kind::Gauge);
+            page.line("lock_waiters", &[], count(self.locks.iter().map(|lock| lock.waiting).sum()));
+        }
         #[cfg(feature = "queue")]
         {
             type Field = (&'static str, &'static str, fn(&crate::QueueFacts) -> u64);
@@ -112,6 +117,8 @@ mod tests {
             keys: Vec::new(),
             #[cfg(feature = "queue")]
             queues: Vec::new(),
+            #[cfg(feature = "lock")]
+            locks: Vec::new(),
             cost: Cost { commands: 0, took: Duration::ZERO },
         };
         let page = report.to_prometheus();
