@@ -75,7 +75,8 @@ impl<'a> Asked<'a> {
             rounds += 1;
             there = match self.succeed(&seen).await? {
                 Succession::Taken if self.doubts_at_once() => {
-                    return self.noted(Begin::InDoubt, AuditEvent::InDoubt, seen.attempt).await;
+                    self.options.note_taken(AuditEvent::InDoubt, self.author(seen.attempt)).await?;
+                    return Ok(Begin::InDoubt);
                 }
                 Succession::Taken => return self.began().await,
                 Succession::Alive(left) => return Ok(Begin::InProgress { retry_after: left }),
@@ -122,9 +123,11 @@ impl<'a> Asked<'a> {
     /// The claim stands. Those who may know better are asked under it: one caller at a time.
     async fn began(&mut self) -> Result<Begin, Error> {
         let claim = self.started();
-        let event = if claim.attempt() == 1 { AuditEvent::Claimed } else { AuditEvent::TakenOver };
-        claim.hold_while(|_| self.options.note(event, Author::from(&claim))).await?;
-        self.claim_noted = true;
+        if self.options.is_audited() {
+            let event = if claim.attempt() == 1 { AuditEvent::Claimed } else { AuditEvent::TakenOver };
+            claim.hold_while(|_| self.options.note(event, Author::from(&claim))).await?;
+            self.claim_noted = true;
+        }
         if let Some(store) = self.options.store() {
             let kept = claim.hold_while(|_| store.lookup(claim.request())).await.map_err(Error::Durable)?;
             if let Some(kept) = kept {
@@ -140,13 +143,13 @@ impl<'a> Asked<'a> {
         };
         match verdict {
             Verdict::Rerun => Ok(Begin::Started(claim)),
-            Verdict::Done(outcome) => match claim.complete(outcome.clone()).await? {
+            Verdict::Done(outcome) => match known(claim.complete(outcome.clone()).await)? {
                 Completion::Stored => {
                     self.noted(Begin::Replay(outcome), AuditEvent::Replayed, attempts + 1).await
                 }
                 Completion::Lost => Ok(contended()),
             },
-            Verdict::InDoubt => Ok(match claim.indeterminate().await? {
+            Verdict::InDoubt => Ok(match known(claim.indeterminate().await)? {
                 Completion::Stored => Begin::InDoubt,
                 Completion::Lost => contended(),
             }),
@@ -161,7 +164,7 @@ impl<'a> Asked<'a> {
         } else {
             (Begin::Mismatch, AuditEvent::Mismatch)
         };
-        match claim.complete_as(kept).await? {
+        match known(claim.complete_as(kept).await)? {
             Completion::Stored => self.noted(begin, event, attempt).await,
             Completion::Lost => Ok(contended()),
         }
@@ -169,14 +172,26 @@ impl<'a> Asked<'a> {
 
     /// An answer that is in the trail, about the attempt that the record is from.
     async fn noted(&self, answer: Begin, event: AuditEvent, attempt: u32) -> Result<Begin, Error> {
-        let by = Author { request: keys::request(self.key), fingerprint: self.claim.fingerprint, attempt };
-        self.options.note(event, by).await?;
+        self.options.note(event, self.author(attempt)).await?;
         Ok(answer)
+    }
+
+    fn author(&self, attempt: u32) -> Author<'a> {
+        Author { request: keys::request(self.key), fingerprint: self.claim.fingerprint, attempt }
     }
 
     fn started(&self) -> Claim {
         let (redis, key, record) = (self.redis.clone(), self.key.clone(), self.claim.clone());
         Claim { redis, key, record, since: self.since, options: self.options.clone() }
+    }
+}
+
+/// What somebody else knows of a request is known, also when Redis goes away before it is told: the
+/// next caller asks them again.
+fn known(told: Result<Completion, Error>) -> Result<Completion, Error> {
+    match told {
+        Err(Error::Redis(error)) if error.is_outage() => Ok(Completion::Stored),
+        told => told,
     }
 }
 
@@ -195,7 +210,7 @@ impl Drop for Asked<'_> {
             // Best effort: what fails here ends with the lease.
             let released = scripts::release(&claim.redis, &claim.key, &claim.record).await;
             if noted && matches!(released, Ok(true)) {
-                let _ = claim.options.note(AuditEvent::Released, Author::from(&claim)).await;
+                let _ = claim.options.note_taken(AuditEvent::Released, Author::from(&claim)).await;
             }
         });
     }

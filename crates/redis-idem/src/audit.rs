@@ -83,9 +83,17 @@ impl AuditEvent {
 ///
 /// # Nothing unrecorded
 ///
-/// An answer waits for its entry. If [`begin`](crate::Idempotency::begin) cannot write it, nothing runs and nothing
-/// is replayed ([`Error::Audit`](crate::Error::Audit)); so whoever wants a trail depends on it, for
-/// one write more at each step. A process that dies in between leaves out the entry of its last step.
+/// If [`begin`](crate::Idempotency::begin) cannot write its entry, nothing runs and nothing is replayed
+/// ([`Error::Audit`](crate::Error::Audit)); so whoever wants a trail depends on it, for one write more
+/// at each step.
+///
+/// # What a trail may lack
+///
+/// The entry of a step that was taken in Redis just before: what was done is not undone for it. The end of a claim is
+/// an `Error::Audit` then, the HTTP layer answers what its handler did, and each such step is a warning and
+/// counted ([`AUDIT_ENTRIES_LOST`](crate::telemetry::AUDIT_ENTRIES_LOST)). A process that dies in between
+/// leaves the entry out unsaid. An entry that must not be missing belongs into the transaction of the
+/// work: `sql::SqlRecords::audited`.
 #[async_trait]
 pub trait AuditTrail: Send + Sync {
     /// Adds an entry.

@@ -86,7 +86,7 @@ impl Claim {
     ///
     /// [`Error::Redis`]. The outcome may be stored or not; if not, retries are answered
     /// [`InProgress`](crate::Begin::InProgress) until the lease is over and the next one runs the
-    /// work again.
+    /// work again. [`Error::Audit`]: the outcome is stored, and the trail has no entry of it.
     ///
     /// # Cancel safety
     ///
@@ -111,6 +111,7 @@ impl Claim {
     /// # Errors
     ///
     /// [`Error::Redis`]. If the claim still stands, it is abandoned with its lease.
+    /// [`Error::Audit`] as [`Self::complete`].
     ///
     /// # Cancel safety
     ///
@@ -145,7 +146,7 @@ impl Claim {
             let held = until_answered(|| end.send(&self)).await?;
             let event = if held { event } else { AuditEvent::Lost };
             telemetry::ended(event, self.since.elapsed());
-            self.options.note(event, Author::from(&self)).await?;
+            self.options.note_taken(event, Author::from(&self)).await?;
             Ok(held)
         };
         ToItsEnd { redis, step: Some(Box::pin(finishing.instrument(telemetry::ending()))), begun: false }
@@ -162,6 +163,7 @@ impl Claim {
     /// # Errors
     ///
     /// [`Error::Redis`]. If the claim still stands, it ends with its lease.
+    /// [`Error::Audit`] as [`Self::complete`].
     ///
     /// # Cancel safety
     ///
@@ -184,6 +186,7 @@ impl Claim {
     /// # Errors
     ///
     /// [`Error::Redis`]. If the claim still stands, it is abandoned with its lease.
+    /// [`Error::Audit`] as [`Self::complete`].
     ///
     /// # Cancel safety
     ///

@@ -122,7 +122,7 @@ impl Idempotency {
     ///
     /// # Errors
     ///
-    /// As [`Self::begin`].
+    /// As [`Self::begin`]. [`Error::Audit`]: the request is settled, and the trail has no entry of it.
     ///
     /// # Cancel safety
     ///
@@ -152,7 +152,7 @@ impl Idempotency {
         }
         let (request, fingerprint) = (keys::request(&key), seen.fingerprint);
         let by = Author { request, fingerprint, attempt: seen.attempt };
-        self.options.note(AuditEvent::Resolved, by).await?;
+        self.options.note_taken(AuditEvent::Resolved, by).await?;
         Ok(Resolved::Settled)
     }
 }

@@ -4,6 +4,7 @@ use crate::audit::{AuditEvent, AuditTrail};
 use crate::durable::{Author, DurableStore};
 use crate::error::Error;
 use crate::takeover::Takeover;
+use crate::telemetry;
 #[cfg(feature = "encrypt")]
 use redis_patterns_core::Keyring;
 use std::fmt;
@@ -101,6 +102,19 @@ impl Options {
     pub(crate) async fn note(&self, event: AuditEvent, by: Author<'_>) -> Result<(), Error> {
         let Some(trail) = &self.audit else { return Ok(()) };
         trail.append(event, by).await.map_err(Error::Audit)
+    }
+
+    /// Notes a step that was taken and stays so: if that fails, the trail lacks it for good.
+    pub(crate) async fn note_taken(&self, event: AuditEvent, by: Author<'_>) -> Result<(), Error> {
+        let noted = self.note(event, by).await;
+        if noted.is_err() {
+            telemetry::entry_lost(event);
+        }
+        noted
+    }
+
+    pub(crate) fn is_audited(&self) -> bool {
+        self.audit.is_some()
     }
 
     /// Compresses outcomes of more than 1 KiB (LZ4), if that makes them shorter; none unless set.

@@ -57,7 +57,8 @@ pub enum Run<T> {
     /// The work ran now, but another worker had taken the request over, since no sign of life got
     /// through for a lease: it may have been done twice, and the other's outcome is the one stored.
     Lost(T),
-    /// The work ran now, but how it ended could not be recorded: the request is abandoned.
+    /// The work ran now, but how it ended could not be recorded: the request is abandoned. After
+    /// [`Error::Audit`] it is not: Redis has how it ended, and only the trail lacks its entry.
     Unrecorded(T, Error),
     /// As [`Begin::InProgress`].
     InProgress {

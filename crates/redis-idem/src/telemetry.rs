@@ -16,12 +16,15 @@ use tracing::{Instrument as _, Span};
 pub const BEGINS: &str = "redis_patterns_idem_begins_total";
 /// How long they were asked about, in seconds, with what a durable store and a judge took. No labels.
 pub const BEGIN_SECONDS: &str = "redis_patterns_idem_begin_seconds";
-/// Ends of claims, by `ending`: `completed`, `restored`, `released`, `abandoned`, `in_doubt`, `lost`.
+/// Ends of claims as Redis has them, by `ending`: `completed`, `restored`, `released`, `abandoned`, `in_doubt`, `lost`.
 pub const ENDINGS: &str = "redis_patterns_idem_endings_total";
 /// From the claim to its end, in seconds, by `ending` as above.
 pub const WORK_SECONDS: &str = "redis_patterns_idem_work_seconds";
 /// Claims that were lost while the work went on under `hold_while`. No labels.
 pub const LEASES_LOST: &str = "redis_patterns_idem_leases_lost_total";
+/// Steps that were taken and that the audit trail has no entry of, by `event` ([`AuditEvent::name`]); each is also
+/// a warning.
+pub const AUDIT_ENTRIES_LOST: &str = "redis_patterns_idem_audit_entries_lost_total";
 
 /// Watches one question.
 pub(crate) async fn asked(question: impl Future<Output = Result<Begin, Error>>) -> Result<Begin, Error> {
@@ -65,4 +68,10 @@ pub(crate) fn ended(event: AuditEvent, worked: Duration) {
 pub(crate) fn lease_lost() {
     count(LEASES_LOST, &[], 1);
     tracing::debug!(target: TARGET, "claim lost under its work");
+}
+
+/// Counts a step that the trail has no entry of.
+pub(crate) fn entry_lost(event: AuditEvent) {
+    count(AUDIT_ENTRIES_LOST, &[("event", event.name())], 1);
+    tracing::warn!(target: TARGET, event = event.name(), "the audit trail could not be written after the step");
 }

@@ -5,8 +5,7 @@
 
 mod common;
 
-use async_trait::async_trait;
-use common::{BODY, begin, end_lease, key_of, replayed, start};
+use common::{BODY, Fragile, begin, end_lease, key_of, replayed, start};
 use redis_idem::sql::{Recorded, SqlRecords, SqlTrail};
 use redis_idem::{
     AuditEvent, AuditTrail, Author, Begin, Claim, Completion, Error, Fingerprint, Idempotency, Options,
@@ -18,7 +17,7 @@ use redis_patterns_testkit::on_every_topology;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A database in memory: one connection, since each would have its own.
@@ -132,7 +131,7 @@ on_every_topology! {
         let requests = engine(&t, trail.clone(), Takeover::Rerun);
         let _ = start(&requests, "done").await.complete("paid").await.unwrap();
         let working = start(&requests, "working").await;
-        trail.broken.store(true, Ordering::SeqCst);
+        trail.away.store(true, Ordering::SeqCst);
         let keys = t.keys().await.len();
         for key in ["done", "new"] {
             let asked = requests.begin(&Scope::tenant("acme"), "POST /pay", key, Fingerprint::of(BODY)).await;
@@ -141,26 +140,9 @@ on_every_topology! {
         }
         eventually("the claim is given back", || async { t.keys().await.len() == keys }).await;
         assert!(matches!(working.complete("paid").await, Err(Error::Audit(_))));
-        trail.broken.store(false, Ordering::SeqCst);
+        trail.away.store(false, Ordering::SeqCst);
         assert_eq!(replayed(begin(&requests, "working", BODY).await), b"paid", "Redis has it all the same");
         assert_eq!(start(&requests, "new").await.attempt(), 1);
-    }
-}
-
-/// A trail that can be away.
-#[derive(Default)]
-struct Fragile {
-    broken: AtomicBool,
-}
-
-#[async_trait]
-impl AuditTrail for Fragile {
-    async fn append(
-        &self,
-        _: AuditEvent,
-        _: Author<'_>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        if self.broken.load(Ordering::SeqCst) { Err("the trail is away".into()) } else { Ok(()) }
     }
 }
 

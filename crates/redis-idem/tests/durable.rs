@@ -6,12 +6,13 @@ mod common;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{BODY, begin, end_lease, key_of, replayed, start};
+use common::{BODY, Fragile, begin, end_lease, key_of, replayed, start};
 use redis_idem::sql::{Recorded, SqlRecords};
 use redis_idem::{
     Author, Begin, Claim, Completion, DurableStore, Error, Fingerprint, Idempotency, Kept, Options, Takeover,
 };
 use redis_patterns_core::Args;
+use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::{TestRedis, own};
 use redis_patterns_testkit::on_every_topology;
 use sqlx::postgres::PgPoolOptions;
@@ -109,14 +110,7 @@ on_every_topology! {
     }
 
     async fn a_store_that_cannot_be_asked_lets_nothing_run_and_leaves_nothing(t: TestRedis) {
-        struct Broken;
-        #[async_trait]
-        impl DurableStore for Broken {
-            async fn lookup(&self, _: &str) -> Result<Option<Kept>, Box<dyn std::error::Error + Send + Sync>> {
-                Err("the database is away".into())
-            }
-        }
-        let requests = engine(&t, Arc::new(Broken), Takeover::Rerun);
+        let requests = engine(&t, Arc::new(Fragile { away: true.into() }), Takeover::Rerun);
         let asked = requests.begin(&redis_idem::Scope::Global, "op", "k", Fingerprint::of("")).await;
         let Err(error @ Error::Durable(_)) = asked else { panic!("{asked:?}") };
         assert!(error.is_outage());
@@ -177,4 +171,25 @@ async fn postgres_keeps_one_of_two_transactions_at_once() {
     assert_eq!(records.lookup("r").await.unwrap().unwrap().outcome, "first");
     sqlx::query("UPDATE redis_idem_record SET recorded_at = recorded_at - 61").execute(&pool).await.unwrap();
     assert_eq!(records.delete_older_than(Duration::from_secs(60)).await.unwrap(), 1);
+}
+
+/// What the database knows is known, also when Redis goes away before it is told again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_was_found_is_replayed_although_redis_went_away() {
+    struct TheLastToAnswer(Proxy);
+    #[async_trait]
+    impl DurableStore for TheLastToAnswer {
+        async fn lookup(&self, _: &str) -> Result<Option<Kept>, Box<dyn std::error::Error + Send + Sync>> {
+            self.0.refuse();
+            self.0.cut_all();
+            Ok(Some(Kept { fingerprint: Fingerprint::of(BODY), outcome: Bytes::from("paid") }))
+        }
+    }
+    let Some(t) = TestRedis::standalone().await else { return };
+    let proxy = Proxy::start(t.url()).await.unwrap();
+    let through = TestRedis::at(&proxy.url()).await;
+    let options = Options::new().durable(Arc::new(TheLastToAnswer(proxy)));
+    let redis = through.redis.with_deadline(Duration::from_millis(100));
+    let requests = Idempotency::with_options(redis, options).unwrap();
+    assert_eq!(replayed(begin(&requests, "k", BODY).await), b"paid");
 }

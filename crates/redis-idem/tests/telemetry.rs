@@ -4,11 +4,13 @@
 
 mod common;
 
-use common::{BODY, begin, end_lease, start};
+use common::{BODY, Fragile, begin, end_lease, start};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use redis_idem::{Idempotency, Options, Takeover, telemetry};
+use redis_idem::{Error, Idempotency, Options, Takeover, telemetry};
 use redis_patterns_testkit::harness::TestRedis;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Runs with a recorder of its own, on one thread since the recorder is the thread's.
 fn recorded(work: impl AsyncFnOnce(TestRedis)) -> Snapshotter {
@@ -65,4 +67,24 @@ fn each_answer_and_each_ending_is_counted() {
     assert_eq!(endings.map(|ending| of(telemetry::WORK_SECONDS, ending)), [1; 5]);
     assert_eq!(counted[&format!("{}[]", telemetry::BEGIN_SECONDS)], 10);
     assert!(!format!("{counted:?}").contains("SECRET"));
+}
+
+#[test]
+fn an_entry_that_the_trail_lacks_for_good_is_counted() {
+    let snapshot = recorded(async |t: TestRedis| {
+        let trail = Arc::new(Fragile::default());
+        let options = Options::new().audit(trail.clone());
+        let requests = Idempotency::with_options(t.redis.clone(), options).unwrap();
+        let claim = start(&requests, "k").await;
+        trail.away.store(true, Ordering::SeqCst);
+        assert!(matches!(claim.complete("paid").await, Err(Error::Audit(_))));
+        t.delete_keys().await;
+    });
+    let counted = seen(&snapshot);
+    let lost = format!("{}[\"completed\"]", telemetry::AUDIT_ENTRIES_LOST);
+    assert_eq!(
+        (counted.get(&lost), counted.keys().filter(|name| name.contains("audit")).count()),
+        (Some(&1), 1)
+    );
+    assert_eq!(counted[&format!("{}[\"completed\"]", telemetry::ENDINGS)], 1, "Redis has it");
 }

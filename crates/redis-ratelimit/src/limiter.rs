@@ -151,7 +151,9 @@ impl RateLimiter {
     /// and says how many came back. One round trip; none if the decision charged nothing.
     ///
     /// It is bound to what was charged: a window that is over, and what a bucket has refilled since,
-    /// make no room, so a late refund never admits more than the limit. From a
+    /// make no room, so a late refund never admits more than the limit. A
+    /// [`TokenBucket`](crate::TokenBucket) does not know whose units it has refilled, so it keeps back all
+    /// that refilled since the request. From a
     /// [`SlidingLog`](crate::SlidingLog) it takes as many steps as there were requests since.
     ///
     /// # Once
@@ -180,10 +182,11 @@ impl RateLimiter {
         if units == 0 {
             return Ok(0);
         }
+        let held = decision.charged;
         decision.charged -= units;
         let (limits, marks) = (self.limits(subject.as_ref()), decision.marks());
-        let back =
-            scripts::refund(&self.redis, &limits[..marks.len().min(limits.len())], &marks, units).await?;
+        let limits = &limits[..marks.len().min(limits.len())];
+        let back = scripts::refund(&self.redis, limits, &marks, held, units).await?;
         Ok(back.into_iter().min().unwrap_or_default())
     }
 
@@ -209,7 +212,10 @@ impl RateLimiter {
     /// was denied for longer before. One round trip.
     ///
     /// Nothing is charged or forgotten; [`RateLimiter::reset`] ends the block too. Up to a
-    /// millisecond, rounded up.
+    /// millisecond, rounded up. A blocked subject has no units left.
+    ///
+    /// The block is of the name of the policy: other limiters with a policy of this name, also one of
+    /// another kind, deny the subject too. A block whose key lost its TTL ends an hour after the next check.
     ///
     /// # Errors
     ///
@@ -226,8 +232,11 @@ impl RateLimiter {
         Ok(scripts::block(&self.redis, &self.limits(subject.as_ref()), span).await?)
     }
 
-    /// Forgets what this limit holds against `subject`, a block and reservations too, and says whether there was anything. One
-    /// round trip.
+    /// Forgets what this limit holds against `subject`, a block and reservations too, and says whether
+    /// there was anything. One round trip.
+    ///
+    /// Refund nothing that was charged before: in the same window it would free units that were
+    /// charged after the reset.
     ///
     /// # Errors
     ///

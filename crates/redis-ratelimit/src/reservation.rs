@@ -46,7 +46,8 @@ pub enum Settled {
         returned: u64,
     },
     /// It was not open any more: it was settled before (perhaps the reply was lost), reset, or past
-    /// its deadline and given back, and then the work is not counted.
+    /// its deadline and given back, and then the work is not counted. Of several policies it is enough
+    /// that one had given it back, to another limiter that shares it: the others are settled now.
     Before,
 }
 
@@ -140,8 +141,8 @@ impl Reservation {
     async fn settle(&self, back: u64) -> Result<Settled, redis_patterns_core::Error> {
         let (marks, reserved) = (self.decision.marks(), self.decision.charged);
         let back = scripts::settle(&self.redis, &self.limits, &marks, &self.id, reserved, back).await?;
-        // All were reserved in one step, so all are open or none, unless a key was lost.
-        let fewest = back.into_iter().flatten().min();
+        let all: Option<Vec<u64>> = back.into_iter().collect();
+        let fewest = all.and_then(|all| all.into_iter().min());
         Ok(fewest.map_or(Settled::Before, |returned| Settled::Now { returned }))
     }
 }

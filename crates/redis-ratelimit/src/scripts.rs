@@ -126,14 +126,16 @@ pub(crate) async fn check_each(
     Ok(replies.into_iter().map(taken).collect())
 }
 
-/// Gives units back to what each mark names; how many came back to each limit.
+/// Gives `units` back of the `held` that are left of a take to what each mark names; how many came back to
+/// each limit.
 pub(crate) async fn refund(
     redis: &Redis,
     limits: &[Limit],
     marks: &[Mark],
+    held: u64,
     units: u64,
 ) -> Result<Vec<u64>, Error> {
-    let args = now(redis).int(int(units)).word("").int(0);
+    let args = now(redis).int(int(units)).word("").int(0).int(int(held));
     redis.run(&scripts_of(limits).refund, &keys_of(limits), &with_marks(args, limits, marks)).await
 }
 
@@ -146,7 +148,7 @@ pub(crate) async fn settle(
     reserved: u64,
     back: u64,
 ) -> Result<Vec<Option<u64>>, Error> {
-    let args = now(redis).int(int(back)).bytes(id).int(int(reserved));
+    let args = now(redis).int(int(back)).bytes(id).int(int(reserved)).int(int(reserved));
     let back: Vec<i64> =
         redis.run(&scripts_of(limits).refund, &keys_of(limits), &with_marks(args, limits, marks)).await?;
     Ok(back.into_iter().map(|units| units.try_into().ok()).collect())
@@ -154,7 +156,7 @@ pub(crate) async fn settle(
 
 /// Gives a slot back; whether it was held.
 pub(crate) async fn leave(redis: &Redis, slots: &Limit, id: &Token) -> Result<bool, Error> {
-    let args = now(redis).int(1).bytes(id).int(0);
+    let args = now(redis).int(1).bytes(id).int(0).int(1);
     let limits = std::slice::from_ref(slots);
     let left: Vec<u64> = redis
         .run(&scripts_of(limits).refund, &keys_of(limits), &with_marks(args, limits, &[Mark::NONE]))

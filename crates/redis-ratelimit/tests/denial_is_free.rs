@@ -23,7 +23,7 @@ async fn states(t: &TestRedis) -> States {
 
 /// The key of this name, from its parts `namespace:pattern:{subject}:limit`.
 fn key_named(t: &TestRedis, name: &str) -> Key {
-    const PATTERNS: [&str; 9] = [
+    const PATTERNS: [&str; 15] = [
         "rl",
         "rl-calendar",
         "rl-bucket",
@@ -33,6 +33,12 @@ fn key_named(t: &TestRedis, name: &str) -> Key {
         "rl-slots",
         "rl-block",
         "rl-holds",
+        "rl-calendar-holds",
+        "rl-bucket-holds",
+        "rl-log-holds",
+        "rl-window-holds",
+        "rl-approximate-holds",
+        "rl-slots-holds",
     ];
     let rest = name.strip_prefix(t.redis.namespace().as_str()).unwrap().trim_start_matches(':');
     let (pattern, rest) = rest.split_once(":{").unwrap();

@@ -37,7 +37,9 @@ impl Service {
             counted.fetch_add(1, Ordering::SeqCst);
             let status =
                 if path.as_str() == "unauthorized" { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-            async move { (status, decision.map_or(String::new(), |decision| decision.policy.to_string())) }
+            let say =
+                |decision: axum::Extension<Decision>| format!("{} {}", decision.policy, decision.charged);
+            async move { (status, decision.map_or(String::new(), say)) }
         };
         let app = Router::new().route("/{kind}", any(handler));
         let app = layers.into_iter().fold(app, |app, layer| app.layer(layer));
@@ -149,7 +151,7 @@ on_every_topology! {
         let service = Service::new([layer(&t.redis, 3)]);
         for left in [2, 1, 0] {
             let answer = service.get("/x").await;
-            assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "test"), "the handler knows");
+            assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "test 1"), "the handler knows");
             assert_eq!(answer.policies(), one("test", 3, 3_600));
             let told = answer.left();
             assert_eq!((told.len(), told[0].0.as_str(), told[0].1), (1, "test", left));
@@ -237,7 +239,7 @@ on_every_topology! {
         let service = Service::new([log_in]);
         for _ in 0..10 {
             let answer = service.get("/fine").await;
-            assert_eq!(answer.status, 200);
+            assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "test 0"), "it is the layer's to give back");
             assert!(!answer.has("ratelimit"));
         }
         for left in [2, 1, 0] {
@@ -279,7 +281,7 @@ on_every_topology! {
         let service = Service::new([layer(&t.redis, 1).shadow()]);
         for _ in 0..4 {
             let answer = service.get("/x").await;
-            assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "test"));
+            assert_eq!((answer.status, &answer.body[..4]), (StatusCode::OK, "test"));
             assert!(!answer.has("ratelimit") && !answer.has("ratelimit-policy"));
         }
         assert_eq!(service.runs(), 4);

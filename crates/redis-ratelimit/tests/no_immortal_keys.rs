@@ -124,12 +124,16 @@ on_every_topology! {
         persist(&key("rl-block")).await;
         assert_eq!(limiter.block_for("ann", Duration::from_secs(9)).await.unwrap(), Duration::from_secs(9));
         assert!(t.ttl_ms(key("rl-block").as_str()).await > 0);
+        persist(&key("rl-block")).await;
+        let denied = limiter.check("ann").await.unwrap();
+        assert!(denied.retry_after().is_some_and(|wait| wait <= HOUR + Duration::from_millis(1)), "{denied:?}");
+        assert!(t.ttl_ms(key("rl-block").as_str()).await > 0);
         assert!(limiter.reset("ann").await.unwrap());
 
         let Reserved::Held(one) = limiter.reserve("ann", many(1), HOUR).await.unwrap() else { panic!("there is room") };
-        persist(&key("rl-holds")).await;
+        persist(&key("rl-log-holds")).await;
         let Reserved::Held(two) = limiter.reserve("ann", many(1), HOUR).await.unwrap() else { panic!("there is room") };
-        assert!(t.ttl_ms(key("rl-holds").as_str()).await > 0);
+        assert!(t.ttl_ms(key("rl-log-holds").as_str()).await > 0);
         let _ = (one.cancel().await.unwrap(), two.cancel().await.unwrap());
     }
 }

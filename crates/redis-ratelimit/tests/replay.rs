@@ -62,7 +62,7 @@ impl<'a> Limit<'a> {
     }
 
     async fn refund(&self, units: i64, id: &str, reserved: i64, mark: u64) -> i64 {
-        let args = Args::new().int(NOW_US).int(units).bytes(id).int(reserved);
+        let args = Args::new().int(NOW_US).int(units).bytes(id).int(reserved).int(units.max(reserved));
         let back: Vec<i64> = self.run(&REFUND, self.rule(args).int(mark.cast_signed())).await;
         back[0]
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{HOUR, all_kinds, each_limiter, key_of, many};
+use common::{HOUR, all_kinds, each_limiter, key_of, many, named};
 use redis_patterns_core::{Args, Namespace, Redis};
 use redis_patterns_testkit::faults::process::{self, Worker};
 use redis_patterns_testkit::faults::stats::round_trips;
@@ -10,7 +10,7 @@ use redis_patterns_testkit::faults::{Match, Proxy};
 use redis_patterns_testkit::harness::{TestRedis, eventually, own};
 use redis_patterns_testkit::on_every_topology;
 use redis_patterns_testkit::servers::Options;
-use redis_ratelimit::{RateLimiter, Reservation, Reserved, Settled};
+use redis_ratelimit::{Concurrency, ConcurrencyLimiter, RateLimiter, Reservation, Reserved, Settled};
 use std::time::Duration;
 
 async fn reserve(limiter: &RateLimiter, subject: &str, units: u64, deadline: Duration) -> Reservation {
@@ -36,7 +36,7 @@ on_every_topology! {
             }
             drop(work);
             assert_eq!(left(&limiter, &kind).await, 7, "{kind}: a settled one was settled again");
-            assert_eq!(t.keys().await.iter().filter(|key| key.contains("rl-holds")).count(), 0, "{kind}");
+            assert_eq!(t.keys().await.iter().filter(|key| key.contains("-holds:")).count(), 0, "{kind}");
         }
     }
 
@@ -81,7 +81,7 @@ on_every_topology! {
             assert_eq!(left(&limiter, &kind).await, 0, "{kind}: given back too early");
             clock.advance(Duration::from_micros(1));
             assert!(limiter.check_n(&kind, many(10)).await.unwrap().is_allowed(), "{kind}: not given back");
-            assert_eq!(t.keys().await.iter().filter(|key| key.contains("rl-holds")).count(), 0, "{kind}");
+            assert_eq!(t.keys().await.iter().filter(|key| key.contains("-holds:")).count(), 0, "{kind}");
         }
         redis.close().await;
     }
@@ -132,6 +132,37 @@ on_every_topology! {
             limiter.peek("ann").await.unwrap().policies().iter().all(|state| state.remaining == 5)
         })
         .await;
+    }
+
+    /// They share a name and a subject, and nothing of what is reserved.
+    async fn a_check_of_one_kind_settles_nothing_of_another(t: TestRedis) {
+        let (redis, clock) = common::clocked(&t).await;
+        let limiters = each_limiter(&redis, 10).map(|(limiter, _)| limiter);
+        for limiter in &limiters {
+            std::mem::forget(reserve(limiter, "ann", 10, Duration::from_secs(60)).await);
+        }
+        clock.advance(Duration::from_secs(61));
+        let slots = Concurrency::new("test", many(1), HOUR).unwrap();
+        let slot = ConcurrencyLimiter::new(redis.clone(), slots).enter("ann").await.unwrap();
+        for limiter in &limiters {
+            assert_eq!(left(limiter, "ann").await, 10, "{:?}", limiter.policies());
+        }
+        drop(slot);
+        redis.close().await;
+    }
+
+    /// Another limiter with one of the policies came first after the deadline.
+    async fn what_one_policy_gave_back_is_not_settled_now(t: TestRedis) {
+        let (redis, clock) = common::clocked(&t).await;
+        let (one, two) = (named("SlidingLog", "one", 10), named("SlidingLog", "two", 10));
+        let both = RateLimiter::new(redis.clone(), one.clone()).and(two).unwrap();
+        let mut work = reserve(&both, "ann", 6, Duration::from_secs(60)).await;
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(left(&RateLimiter::new(redis.clone(), one), "ann").await, 10);
+        assert_eq!(work.commit(4).await.unwrap(), Settled::Before, "of one of them the work is not counted");
+        let peeked = both.peek("ann").await.unwrap();
+        assert_eq!(peeked.policies().iter().map(|state| state.remaining).collect::<Vec<_>>(), [10, 6]);
+        redis.close().await;
     }
 
     async fn a_reset_ends_reservations(t: TestRedis) {

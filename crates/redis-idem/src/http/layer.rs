@@ -51,7 +51,8 @@ pub enum MissingKey {
     RunUnclaimed,
 }
 
-/// What to do while Redis cannot be asked.
+/// What to do while Redis cannot be asked. A durable store or an audit trail that cannot be asked is
+/// another matter: requests are refused then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenDown {
     /// Answer 503 and `Retry-After`.

@@ -13,6 +13,7 @@
 //! | the same again, in doubt | 409 |
 //! | another request under the same key, done or under way | 422 |
 //! | Redis cannot be asked | 503 and `Retry-After`, or the handler's, unclaimed ([`WhenDown`]) |
+//! | Redis is there, the durable store or the audit trail is not | 503 and `Retry-After` |
 //!
 //! Answers of the layer itself are `application/problem+json` (RFC 9457).
 //!
@@ -20,6 +21,12 @@
 //!
 //! Inside authentication, validation and rate limits, whose answers must not be kept, and inside
 //! compression, which hides how long a response is. The scope comes from the authenticated caller.
+//!
+//! A router that strips the front of the path hides it from a layer inside: with axum's `nest("/accounts/{id}", ..)`,
+//! `POST /accounts/1/pay` and `POST /accounts/2/pay` are one request to a layer on the inner router, and the second is
+//! answered with the response of the first. With feature `axum` (0.8, with axum's own `original-uri`) the layer goes by
+//! the path that the client asked for. Without it, put the layer outside of what strips, or the stripped part into the
+//! scope.
 //!
 //! # What is kept of a response
 //!

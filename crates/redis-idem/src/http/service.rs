@@ -11,7 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::run::Attempt;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use std::error::Error as StdError;
@@ -117,8 +117,8 @@ where
         Ok(Begin::InProgress { retry_after }) => refuse(Problem::Outstanding(retry_after)),
         Ok(Begin::InDoubt) => refuse(Problem::InDoubt),
         Ok(Begin::Mismatch) => refuse(Problem::Reused),
-        // Unclaimed is one thing, unrecorded another.
-        Err(Error::Audit(_)) => refuse(Problem::Unavailable),
+        // Redis was asked, so to run unclaimed is no answer: the database may know that it was done.
+        Err(Error::Audit(_) | Error::Durable(_)) => refuse(Problem::Unavailable),
         Err(error) if error.is_outage() => match settings.when_down {
             WhenDown::Refuse => refuse(Problem::Unavailable),
             WhenDown::RunUnclaimed => Ok(theirs(inner.call(request).await?)),
@@ -131,7 +131,8 @@ where
 /// All that makes a request what it is.
 fn fingerprint(parts: &Parts, body: &Bytes) -> Fingerprint {
     let content_type = parts.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let uri = uri(parts);
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
     Fingerprint::of_fields(&[
         parts.method.as_str().as_bytes(),
         path.as_bytes(),
@@ -139,6 +140,15 @@ fn fingerprint(parts: &Parts, body: &Bytes) -> Fingerprint {
         content_type,
         body,
     ])
+}
+
+/// What the client asked for. A nested router of axum takes the front of the path away.
+fn uri(parts: &Parts) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = parts.extensions.get::<axum::extract::OriginalUri>() {
+        return &original.0;
+    }
+    &parts.uri
 }
 
 /// Runs the handler as a task of its own: a client that goes away, whose request's future is
@@ -200,9 +210,10 @@ async fn read<R: Body<Data = Bytes>>(response: Response<R>, largest: usize) -> (
     }
 }
 
-/// Tells Redis. What cannot be recorded is answered all the same: the handler has run.
+/// Tells Redis and the trail. What cannot be recorded is answered all the same: the handler has run.
 async fn record(keep: Keep, claim: Claim, kept: Bytes) {
-    // Whatever the answer: a claim that was lost, or that Redis did not hear of, changes nothing here.
+    // Whatever the answer: a claim that was lost, or that Redis did not hear of, changes nothing here,
+    // and an entry that the trail did not take has been counted.
     let _ = match keep {
         Keep::Store => claim.complete(kept).await.map(drop),
         Keep::Release => claim.release().await.map(drop),

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use async_trait::async_trait;
+use redis_idem::{AuditEvent, AuditTrail, Author, DurableStore, Kept};
 use redis_idem::{Begin, Claim, Fingerprint, Idempotency, Scope};
 use redis_patterns_core::{Args, Key, Redis, Script, Tag};
 use redis_patterns_testkit::harness::TestRedis;
+use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -102,4 +106,30 @@ pub(crate) fn packed(state: u8, owner: u8, attempt: u32, outcome: &[u8]) -> Vec<
 /// State and owner, as scripts compare them.
 pub(crate) fn mark(state: u8, owner: u8) -> Vec<u8> {
     packed(state, owner, 1, b"")[3..20].to_vec()
+}
+
+/// A database that can be away: a trail that keeps nothing, and a store that knows of nothing.
+#[derive(Default)]
+pub(crate) struct Fragile {
+    pub(crate) away: AtomicBool,
+}
+
+impl Fragile {
+    fn ask(&self) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        if self.away.load(Ordering::SeqCst) { Err("the database is away".into()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl AuditTrail for Fragile {
+    async fn append(&self, _: AuditEvent, _: Author<'_>) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        self.ask()
+    }
+}
+
+#[async_trait]
+impl DurableStore for Fragile {
+    async fn lookup(&self, _: &str) -> Result<Option<Kept>, Box<dyn StdError + Send + Sync>> {
+        self.ask().map(|()| None)
+    }
 }

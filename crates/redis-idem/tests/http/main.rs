@@ -5,6 +5,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod away;
+#[cfg(feature = "axum")]
+mod nested;
 mod service;
 
 use axum::body::Body;

@@ -143,6 +143,8 @@ impl Leases {
     fn give_back(&self, subject: Box<[u8]>, lease: Lease) {
         let Some(units) = NonZeroU64::new(lease.left.into_inner()) else { return };
         let (limiter, mut granted) = (self.limiter.clone(), lease.granted);
+        // The rest was spent, and is given back, if at all, by those who spent it.
+        granted.charged = units.get();
         // What does not come back stays charged until its time is over.
         drop(self.limiter.redis().detach(async move {
             let _ = limiter.refund(subject, &mut granted, units).await;

@@ -92,10 +92,12 @@ impl fmt::Debug for By {
 
 fn client(request: &Parts, trusted_proxies: usize, peer: IpAddr) -> IpAddr {
     let values = request.headers.get_all(FORWARDED_FOR).iter();
-    let hops: Vec<&str> = values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).collect();
+    // Bytes: what the client wrote before may be anything, and must not hide what a proxy appended.
+    let hops: Vec<&[u8]> = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
     let Some(before_last) = trusted_proxies.checked_sub(1) else { return peer };
     let at = hops.len().saturating_sub(1).saturating_sub(before_last);
-    hops.get(at).and_then(|hop| address(hop.trim())).unwrap_or(peer)
+    let hop = hops.get(at).and_then(|hop| std::str::from_utf8(hop).ok());
+    hop.and_then(|hop| address(hop.trim())).unwrap_or(peer)
 }
 
 /// Some proxies add the port.
@@ -142,6 +144,13 @@ mod tests {
         assert_eq!(behind(2, &["6.6.6.6, 192.0.2.7, 10.0.0.2"]), "192.0.2.7");
         assert_eq!(behind(2, &["192.0.2.7"]), "192.0.2.7", "it came past a proxy");
         assert_eq!(behind(1, &[]), "10.0.0.1");
+        for noise in ["\u{e9}", "\u{e9},\u{e9}", "x\t"] {
+            assert_eq!(
+                behind(1, &[&format!("{noise}, 192.0.2.7")]),
+                "192.0.2.7",
+                "{noise:?} hides the client"
+            );
+        }
     }
 
     #[test]

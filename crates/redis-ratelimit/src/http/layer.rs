@@ -70,7 +70,11 @@ impl RateLimitLayer {
     /// The unit is charged before the handler runs and given back after it, so not even requests sent
     /// all at once get more than the limit. It costs a second round trip where it is given back, and
     /// a response that is not counted has no `RateLimit` fields. The charge stays if the handler
-    /// fails, or the client goes away before it ends.
+    /// fails, or the client goes away before it ends; so does what [`WhenDown::LocalShare`] counts while
+    /// Redis is away. The decision that the handler finds says that nothing was charged, since the unit
+    /// is the layer's to give back.
+    ///
+    /// [`WhenDown::LocalShare`]: crate::WhenDown::LocalShare
     #[must_use]
     pub fn count_only(self, counts: fn(StatusCode) -> bool) -> Self {
         self.with(|settings| settings.counts = Counts::If(counts))

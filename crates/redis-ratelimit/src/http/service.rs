@@ -99,7 +99,12 @@ async fn admit<B>(
         }
         telemetry::shadow_denial();
     }
-    request.extensions_mut().insert(decision.clone());
+    let mut seen = decision.clone();
+    if matches!(settings.counts, Counts::If(_)) {
+        // The layer gives it back itself: a handler that did so too would free a unit of others.
+        seen.charged = 0;
+    }
+    request.extensions_mut().insert(seen);
     Ok((request, Some(Admitted { subject, decision })))
 }
 

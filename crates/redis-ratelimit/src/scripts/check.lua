@@ -14,19 +14,18 @@
 --          is held, mark of the take}; of several questions a list of these, {-1} for a failure
 -- replay   a second run takes again: it can only refuse more, never admit more
 local now_us, id, hold_us = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local questions, count, least, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local kinds, questions, count, least, most = {}, tonumber(ARGV[4]), tonumber(ARGV[5])
 if now_us == 0 then
   local time = redis.call('TIME')
   now_us = time[1] * 1000000 + time[2]
 end
-local kinds = {}
 
 -- What the process that reserved it did not settle in time goes back, a hundred reservations at a time.
 local function give_back_overdue(key, holds_key, kind, a, b, c)
   local overdue = redis.call('ZRANGEBYSCORE', holds_key, '-inf', string.format('%.0f', now_us), 'LIMIT', 0, 100)
   for _, member in ipairs(overdue) do
     local mark, units = string.match(member, ':(%d+):(%d+)$')
-    kind.give(key, tonumber(mark), tonumber(units), a, b, c)
+    kind.give(key, tonumber(mark), tonumber(units), tonumber(units), a, b, c)
     redis.call('ZREM', holds_key, member)
   end
 end
@@ -48,11 +47,13 @@ local function decide(question)
     local a, b, c = tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3])
     if redis.call('EXISTS', block_key, holds_key) > 0 then
       blocked_ms = redis.call('PTTL', block_key)
+      -- A block that lost its TTL lasts an hour more.
+      if blocked_ms == -1 then blocked_ms = redis.call('PEXPIRE', block_key, 3600000) * 3600000 end
       give_back_overdue(key, holds_key, kind, a, b, c)
     end
     local limit = kind.look(key, a, b, c)
     -- A key is there until the millisecond of its end is over.
-    if blocked_ms >= 0 then limit.wait_us = math.max(limit.wait_us, (blocked_ms + 1) * 1000) end
+    if blocked_ms >= 0 then limit.left, limit.wait_us = 0, math.max(limit.wait_us, (blocked_ms + 1) * 1000) end
     limit.kind, limits[i] = kind, limit
     taken = limit.wait_us > 0 and 0 or math.min(taken, limit.room or limit.left)
   end
@@ -69,8 +70,7 @@ end
 local function main()
   local replies = {}
   for question = 1, questions do
-    local n = count * 4 + question * 2
-    least, most = tonumber(ARGV[n + 4]), tonumber(ARGV[n + 5])
+    least, most = tonumber(ARGV[count * 4 + question * 2 + 4]), tonumber(ARGV[count * 4 + question * 2 + 5])
     if questions == 1 then return decide(1) end
     -- A key of another type fails its own question, before anything of it is written, and no other.
     local answered, reply = pcall(decide, question)

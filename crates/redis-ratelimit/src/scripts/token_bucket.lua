@@ -3,7 +3,7 @@
 --          a unit then; absent = full
 -- numbers  burst, units of the full bucket; parts of a unit, burst * parts is at most 2^52; drain, parts
 --          that come back in a microsecond
--- mark     us since the epoch when the bucket is full
+-- mark     us since the epoch of the take
 local function read_debt(key, parts, drain)
   local debt, at, old_parts = string.match(redis.call('GET', key) or '0:0:1', '^(%d+):(%d+):(%d+)$')
   debt, at, old_parts = tonumber(debt), tonumber(at), tonumber(old_parts)
@@ -41,13 +41,14 @@ kinds.token_bucket = {
     if units > 0 or limit.at > now_us or redis.call('PTTL', key) == -1 then
       write_debt(key, debt, limit.parts, drain)
     end
-    return limit.left - units, math.ceil(debt / drain), now_us + math.floor(debt / drain)
+    return limit.left - units, math.ceil(debt / drain), now_us
   end,
 
-  give = function(key, mark, units, _, parts, drain)
+  give = function(key, mark, units, held, _, parts, drain)
     local debt = read_debt(key, parts, drain)
-    -- What came back since the take came back of its debt too: only the rest is still held for it.
-    local back = math.min(units * parts, (mark - now_us) * drain, debt)
+    -- What drained since the take may have been its own, whatever stood before it: that may be given back by
+    -- now, and then made room for others.
+    local back = math.min(units * parts, held * parts - math.max(now_us - mark, 0) * drain, debt)
     if back <= 0 then return 0 end
     write_debt(key, debt - back, parts, drain)
     return math.ceil(back / parts)

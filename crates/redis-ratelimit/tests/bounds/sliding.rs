@@ -6,6 +6,7 @@ use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
 use redis_ratelimit::{Policy, SlidingLog, SlidingWindow, TokenBucket};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 on_every_topology! {
     async fn a_sliding_log_is_the_oracle(t: TestRedis) {
@@ -80,12 +81,12 @@ on_every_topology! {
         let (redis, clock) = clocked(&t).await;
         let (mut number, mut refunded, mut late) = (0, 0, 0);
         for (limit, steps) in schedules(16) {
-            let policies: [(Policy, u64); 3] = [
-                (SlidingLog::new("log", many(limit), PERIOD).unwrap().into(), limit),
-                (SlidingWindow::new("window", many(limit), PERIOD).unwrap().into(), limit),
-                (TokenBucket::new("bucket", many(limit), PERIOD).unwrap().into(), 2 * limit),
+            let policies: [Policy; 3] = [
+                SlidingLog::new("log", many(limit), PERIOD).unwrap().into(),
+                SlidingWindow::new("window", many(limit), PERIOD).unwrap().into(),
+                TokenBucket::new("bucket", many(limit), PERIOD).unwrap().into(),
             ];
-            for (policy, bound) in policies {
+            for policy in policies {
                 number += 1;
                 let mut run = Run::new(&redis, &clock, policy, number);
                 let mut held = Vec::new();
@@ -101,16 +102,41 @@ on_every_topology! {
                     }
                     if step % 3 == 2 && !held.is_empty() {
                         let (take, mut decision) = held.swap_remove(step % held.len());
-                        let back = run.limiter.refund(&run.subject, &mut decision, many(1 + cost / 2)).await.unwrap();
+                        let units = if step % 2 == 0 { 1 + cost / 2 } else { 8 };
+                        let back = run.limiter.refund(&run.subject, &mut decision, many(units)).await.unwrap();
                         run.oracle.0[take].1 -= back;
                         refunded += back;
                         late += u64::from(back == 0);
                     }
-                    assert!(run.oracle.worst(PERIOD_US) <= bound);
+                    for width in [1, WIDTH_US / 3, WIDTH_US, PERIOD_US, 3 * PERIOD_US] {
+                        let bound = match run.limiter.policies()[0] {
+                            Policy::TokenBucket(_) => limit + limit * width / PERIOD_US,
+                            _ => limit * width.div_ceil(PERIOD_US),
+                        };
+                        assert!(run.oracle.worst(width) <= bound, "{:?}", run.limiter.policies());
+                    }
                 }
             }
         }
         assert!(refunded > 100 && late > 10, "{refunded} units refunded, {late} refunds too late");
+        redis.close().await;
+    }
+
+    /// What A and B owe stands in line. Once A is given back, B drains from the time it was taken: five
+    /// units later nothing of it is held any more.
+    async fn a_take_that_stood_behind_one_given_back_has_drained_all_the_same(t: TestRedis) {
+        let (redis, clock) = clocked(&t).await;
+        let policy = TokenBucket::new("bucket", many(10), Duration::from_secs(10)).unwrap();
+        let mut run = Run::new(&redis, &clock, policy, 0);
+        let (mut a, mut b) = (run.check(5).await, run.check(5).await);
+        assert_eq!(run.limiter.refund(&run.subject, &mut a, many(5)).await.unwrap(), 5);
+        run.advance(2_000_000);
+        // In two parts, and no more of both than of one.
+        assert_eq!(run.limiter.refund(&run.subject, &mut b, many(2)).await.unwrap(), 2);
+        run.advance(1_000_000);
+        assert!(run.check(5).await.is_allowed());
+        assert_eq!(run.limiter.refund(&run.subject, &mut b, many(3)).await.unwrap(), 0);
+        assert!(!run.check(6).await.is_allowed() && run.check(5).await.is_allowed());
         redis.close().await;
     }
 
