@@ -1,6 +1,6 @@
 //! Sessions that begin: of nobody, and of a user who logs in.
 
-use super::Sessions;
+use super::{Revocation, Sessions};
 use crate::error::Error;
 use crate::id::{Place, SessionId, SessionRef};
 use crate::login::Login;
@@ -65,7 +65,8 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// [`Error::TooLarge`]; [`Error::Redis`] if Redis could not answer or the value has no encoding.
     /// If it was the old session that could not be ended, the new one is there all the same, with an
-    /// id that nobody knows.
+    /// id that nobody knows. If the log-in could not be recorded, the sessions that
+    /// [made room](crate::WhenFull::EndOldest) for it have ended all the same.
     ///
     /// # Cancel safety
     ///
@@ -98,7 +99,9 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
         let sealed = self.seal(&keys, value)?;
         let told = at_rest::device_in(&self.options, &keys.index, device)?;
         let rest = stored::rest(&Version::random()?, login.is_some(), &told, &sealed);
-        let created = scripts::create(&self.redis, &keys, rest, login.is_some(), &self.options).await?;
+        let uncounted = login.and_then(|login| login.uncounted).map(SessionId::reference);
+        let created =
+            scripts::create(&self.redis, &keys, rest, login.is_some(), uncounted, &self.options).await?;
         let ended = match created {
             Created::Begun(ended) => ended,
             Created::Full => return Ok(false),
@@ -107,12 +110,16 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
         let (idle, absolute) = (self.options.idle_timeout(), self.options.absolute_timeout());
         let user = login.map(|login| login.user);
         let begun = Event::Begun { session: id.reference(), user, device, idle, absolute };
-        if let Err(error) = self.options.told().record(begun).await {
+        // What made room has ended, whether the new session stays or not.
+        let recorded = match self.made_room(&ended).await {
+            Ok(()) => self.options.told().record(begun).await,
+            failed => failed,
+        };
+        if let Err(error) = recorded {
             // The id was not handed out, so whether this succeeds matters to nobody.
             let _ = scripts::revoke(&self.redis, &keys).await;
             return Err(error);
         }
-        self.made_room(&ended).await?;
         Ok(true)
     }
 
@@ -120,7 +127,8 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     async fn made_room(&self, ended: &[String]) -> Result<(), Error> {
         telemetry::evicted(ended.len());
         for session in ended.iter().filter_map(|member| SessionRef::parse(member)) {
-            self.options.told().record(Event::Revoked { session }).await?;
+            let ended = Event::Revoked { session, user: None, met: Revocation::Revoked };
+            self.options.told().record(ended).await?;
         }
         Ok(())
     }
