@@ -54,7 +54,7 @@ impl LockGuard {
     /// Waits until the replicas that the settings ask for have the grant.
     pub(crate) async fn confirm(&self) -> Result<(), Error> {
         let Some(replicas) = &self.shared.replicas else { return Ok(()) };
-        let sent = replicas.confirm(&self.shared.redis, &self.hold.claim, self.time_left()).await?;
+        let sent = replicas.confirm(&self.shared.redis, &self.hold).await?;
         Ok(self.hold.renew(sent)?)
     }
 

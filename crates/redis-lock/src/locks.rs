@@ -116,6 +116,9 @@ impl Locks {
     /// Takes the lock called `name`, waiting at most `patience` for its turn: first come, first
     /// served. Whoever releases gives the lock to the first that waits, so nobody polls.
     ///
+    /// One task of the runtime of the first call that waits listens for all later ones of this handle: use
+    /// a handle of one's own in each runtime.
+    ///
     /// Uncontended it costs one round trip. Who waits costs three in all: to join the queue, to
     /// accept, to release; beside them one a second to say that it is alive, and the subscription
     /// that all waiters of a name in this process share.

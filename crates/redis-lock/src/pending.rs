@@ -65,6 +65,8 @@ fn may_be_held(answer: &Result<Acquired, Error>) -> bool {
 /// Asks, and asks again if the connection was cut: with the same token that cannot take it twice.
 async fn ask(how: Ask, redis: Redis, claim: Claim) -> Result<Acquired, Error> {
     let started = BootInstant::now();
+    // An earlier send that may yet have arrived: a later one that was not sent does not undo it.
+    let mut unknown = None;
     loop {
         let left = started.remaining_of(redis.deadline()).max(Duration::from_millis(1));
         let hurried = redis.with_deadline(left);
@@ -73,8 +75,12 @@ async fn ask(how: Ask, redis: Redis, claim: Claim) -> Result<Acquired, Error> {
                 if error.kind() == ErrorKind::ConnectionLost
                     && !started.remaining_of(redis.deadline()).is_zero() =>
             {
+                if error.executed() == Executed::Maybe {
+                    unknown = Some(error);
+                }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            Err(Error::Redis(error)) => return Err(unknown.unwrap_or(error).into()),
             answer => return answer,
         }
     }
