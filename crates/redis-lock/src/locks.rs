@@ -123,8 +123,12 @@ impl Locks {
     /// # The order is not a promise
     ///
     /// A waiter that says nothing for 3 s loses its place, one that is given the lock has 2 s to
-    /// accept it, and when a holder died [`Locks::try_lock`] may come between. Through a failover
-    /// the queue is formed anew.
+    /// accept it. When a holder died, [`Locks::try_lock`] may come between, and so may this call where
+    /// nobody in its process waits yet. Through a failover the queue is formed anew.
+    ///
+    /// # A server out of memory
+    ///
+    /// It refuses also a waiter that it had given the lock: the call fails and gives it on.
     ///
     /// # Errors
     ///
@@ -195,7 +199,7 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`SealError`]; the lock is then freed.
+    /// [`SealError`], also if the lease ended before the store answered; the lock is then freed.
     ///
     /// # Cancel safety
     ///
@@ -214,14 +218,15 @@ impl Locks {
             busy @ TryLock::Busy { .. } => return Ok(busy),
         };
         let fence = guard.fence().map_err(Error::from)?;
-        let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? else {
-            return Ok(TryLock::Acquired(guard));
-        };
-        let fence = guard.raise_fence(highest).await?;
-        match store.seal(name, fence).await.map_err(SealError::Store)? {
-            Verdict::Admitted => Ok(TryLock::Acquired(guard)),
-            Verdict::Stale { highest } => Err(SealError::Stale { highest }),
+        if let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? {
+            let fence = guard.raise_fence(highest).await?;
+            if let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? {
+                return Err(SealError::Stale { highest });
+            }
         }
+        // A seal that took longer than the lease is no lock.
+        guard.fence().map_err(Error::from)?;
+        Ok(TryLock::Acquired(guard))
     }
 
     /// The settings.

@@ -13,6 +13,7 @@ use fred::interfaces::ClientLike;
 use fred::types::config::Config;
 use fred::types::{Builder, ClusterHash, CustomCommand, Value};
 use redis_patterns_testkit::faults::resp::Conn;
+use redis_patterns_testkit::harness::spread;
 use redis_patterns_testkit::servers::{Backend, Running, ServerChoice, Topology, start};
 use redis_ratelimit::{
     ApproximateWindow, FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow, Source,
@@ -20,7 +21,6 @@ use redis_ratelimit::{
 };
 use std::hint::black_box;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -41,34 +41,6 @@ fn policies(limit: u64) -> Vec<(&'static str, Policy)> {
         ("SlidingWindow", SlidingWindow::new("b", limit, HOUR).unwrap().into()),
         ("ApproximateWindow", ApproximateWindow::new("b", limit, HOUR).unwrap().into()),
     ]
-}
-
-/// Runs `calls` calls in all over `tasks` tasks and says how long that took.
-async fn spread<F, Fut>(tasks: u64, calls: u64, call: F) -> Duration
-where
-    F: Fn(u64) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = ()> + Send,
-{
-    let next = std::sync::Arc::new(AtomicU64::new(0));
-    let started = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (call, next) = (call.clone(), next.clone());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= calls {
-                        return;
-                    }
-                    call(number).await;
-                }
-            })
-        })
-        .collect();
-    for task in running {
-        task.await.unwrap();
-    }
-    started.elapsed()
 }
 
 struct Bench {
