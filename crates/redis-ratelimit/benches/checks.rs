@@ -16,8 +16,8 @@ use redis_patterns_testkit::faults::resp::Conn;
 use redis_patterns_testkit::harness::spread;
 use redis_patterns_testkit::servers::{Backend, Running, ServerChoice, Topology, start};
 use redis_ratelimit::{
-    ApproximateWindow, FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow, Source,
-    TokenBucket, WhenDown,
+    ApproximateWindow, Calendar, FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow,
+    Source, TokenBucket, WhenDown,
 };
 use std::hint::black_box;
 use std::num::NonZeroU64;
@@ -36,6 +36,7 @@ fn policies(limit: u64) -> Vec<(&'static str, Policy)> {
     let limit = many(limit);
     vec![
         ("FixedWindow", FixedWindow::new("b", limit, HOUR).unwrap().into()),
+        ("FixedWindow of the calendar", FixedWindow::calendar("b", limit, Calendar::Day).unwrap().into()),
         ("TokenBucket", TokenBucket::new("b", limit, HOUR).unwrap().into()),
         ("SlidingLog", SlidingLog::new("b", limit, HOUR).unwrap().into()),
         ("SlidingWindow", SlidingWindow::new("b", limit, HOUR).unwrap().into()),
@@ -208,14 +209,17 @@ fn on_the_server(bench: &Bench) {
             let limiter = limiter.clone();
             async move { assert!(limiter.check((number % SUBJECTS).to_string()).await.unwrap().is_allowed()) }
         };
-        let memory = bench.info("memory", "used_memory");
+        let memory = || bench.info("memory", "used_memory");
+        let empty = memory();
         bench.runtime.block_on(spread(64, SUBJECTS, check.clone()));
-        let bytes = (bench.info("memory", "used_memory") - memory) / SUBJECTS as f64;
+        let one = (memory() - empty) / SUBJECTS as f64;
         let before = cpu();
         bench.runtime.block_on(spread(64, CALLS, check));
         let micros = (cpu() - before) * 1e6 / CALLS as f64;
+        let many = (memory() - empty) / SUBJECTS as f64;
         println!(
-            "{name}: {micros:.1} us of the server's processor a decision, {bytes:.0} B a subject after one unit"
+            "{name}: {micros:.1} us of the server's processor a decision, {one:.0} B a subject after one unit, {many:.0} B after {}",
+            1 + CALLS / SUBJECTS
         );
     }
 }

@@ -83,6 +83,8 @@ pub enum Event<'a> {
 /// stay recorded as active until its time is over, and one that was rotated at that moment as
 /// revoked although it lives on. What is recorded is history; only Redis says who is logged in.
 ///
+/// Of a call that is not cancel safe and is dropped half-way, or whose reply is lost, nothing may be told.
+///
 /// The module `sql` (feature `sqlx`) does this for Postgres and SQLite.
 #[async_trait]
 pub trait SessionRecorder: Send + Sync {

@@ -59,6 +59,7 @@ async fn act(Path(steps): Path<String>, session: Session<Value>, gate: Gate) -> 
                 Ok(())
             }
             "fail" => return (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+            "panic" => panic!("as the test wants it"),
             other => panic!("no step {other}"),
         };
         if done.is_err() {
@@ -237,6 +238,18 @@ on_every_topology! {
             let found = service.get("look", &cookie).await.body;
             assert_eq!(found, if kept == 0 { "None" } else { r#"Some({"a": 1})"# }, "{steps}");
         }
+    }
+
+    async fn a_handler_that_panics_after_a_log_out_has_logged_out(t: TestRedis) {
+        let service = Service::of(&t);
+        let cookie = service.get("set:a", "").await.pair();
+        let panicking = tokio::spawn({
+            let (service, cookie) = (service.clone(), cookie.clone());
+            async move { service.get("out+panic", &cookie).await }
+        });
+        assert!(panicking.await.is_err());
+        eventually("the session ends", || async { t.keys().await.is_empty() }).await;
+        assert_eq!(service.get("look", &cookie).await.body, "None");
     }
 
     async fn a_log_in_that_was_revoked_meanwhile_sets_no_cookie(t: TestRedis) {

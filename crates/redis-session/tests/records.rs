@@ -153,6 +153,34 @@ on_every_topology! {
         assert_eq!(state(&records, &first).await, State::Revoked);
     }
 
+    async fn of_many_that_made_room_each_is_recorded_that_can_be(t: TestRedis) {
+        struct FailsOnce(SqlSessions<sqlx::Sqlite>, AtomicBool);
+        #[async_trait]
+        impl SessionRecorder for FailsOnce {
+            async fn record(&self, event: Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                if matches!(event, Event::Revoked { .. }) && !self.1.swap(true, Ordering::SeqCst) {
+                    return Err("the connection was cut".into());
+                }
+                self.0.record(event).await
+            }
+        }
+        let (records, _) = sqlite().await;
+        let wide = sessions(&t, records.clone(), Options::new());
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            ids.push(log_in(&wide, "42", &n).await);
+        }
+        let one = Options::new().max_sessions(NonZeroU32::MIN, WhenFull::EndOldest);
+        let narrow = sessions(&t, FailsOnce(records.clone(), AtomicBool::new(false)), one);
+        assert!(matches!(narrow.log_in(Login::of("42"), &9).await, Err(Error::Recorder(_))));
+        assert_eq!(t.keys().await.iter().filter(|key| key.ends_with(":index")).count(), 0);
+        let mut revoked = 0;
+        for id in &ids {
+            revoked += usize::from(state(&records, id).await == State::Revoked);
+        }
+        assert_eq!(revoked, 2);
+    }
+
     async fn what_was_touched_ends_later(t: TestRedis) {
         let (records, pool) = sqlite().await;
         let sessions = sessions(&t, records.clone(), Options::new().idle(2 * HOUR).absolute(3 * HOUR));
@@ -187,8 +215,11 @@ on_every_topology! {
         assert_eq!(t.keys().await, Vec::<String>::new());
         away.store(false, Ordering::SeqCst);
         let id = log_in(&sessions, "42", &1).await;
+        let stepping_up = log_in(&sessions, "42", &2).await;
         away.store(true, Ordering::SeqCst);
         assert_eq!(value(&sessions, &id).await, Some(1), "a database that is away logs nobody out");
+        assert!(matches!(sessions.rotate(&stepping_up, &3).await, Err(Error::Recorder(_))));
+        assert_eq!(sessions.list("42").await.unwrap().len(), 1, "an id that nobody knows takes a place");
         assert!(matches!(sessions.revoke(&id).await, Err(Error::Recorder(_))));
         assert_eq!(value(&sessions, &id).await, None, "it is gone all the same");
     }

@@ -229,4 +229,27 @@ on_every_topology! {
         list.sort_unstable();
         assert_eq!(list, (0..16).collect::<Vec<_>>());
     }
+
+    async fn a_rotation_loses_no_change_that_was_answered(t: TestRedis) {
+        let sessions = Sessions::<Vec<u64>>::new(t.redis.clone());
+        for _ in 0..20 {
+            let id = log_in(&sessions, "42", &vec![]).await;
+            let tasks: Vec<_> = (0..8).map(|n| {
+                let (sessions, id) = (sessions.clone(), id.clone());
+                tokio::spawn(async move { (n, sessions.modify(&id, |list| list.push(n)).await.unwrap()) })
+            }).collect();
+            let Rotation::Rotated(rotated) = sessions.rotate_with(&id, |list| list.push(99)).await.unwrap() else { panic!() };
+            let mut answered = vec![99];
+            for task in tasks {
+                let (n, update) = task.await.unwrap();
+                if update == Update::Updated {
+                    answered.push(n);
+                }
+            }
+            let mut list = value(&sessions, &rotated).await.unwrap();
+            list.sort_unstable();
+            answered.sort_unstable();
+            assert_eq!(list, answered);
+        }
+    }
 }

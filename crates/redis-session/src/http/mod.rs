@@ -19,7 +19,8 @@
 //! | is dropped before its answer | a log-out all the same; a log-in is taken back | |
 //!
 //! What must be written and cannot be, since Redis is away, turns the answer into 503: the handler's
-//! would say what has not happened. A recorder that fails turns it into 500. Three things are then, or
+//! would say what has not happened. Any other failure to write it, such as a recorder that fails or a
+//! value that is too large, turns it into 500. Three things are then, or
 //! after a 5xx of the handler, not as they were before: sessions that were ended to
 //! [make room](crate::WhenFull::EndOldest) for a log-in stay ended; a log-out that Redis has made stays
 //! made; and an id that was renewed or a session that was replaced while something after it failed is
@@ -33,12 +34,16 @@
 //! that sets or removes it is never stored by a cache (`Cache-Control: no-store`). A cookie that is
 //! malformed or foreign is none.
 //!
-//! # A log-in beside another request
+//! # A new id beside another request
 //!
-//! If a browser's log-in is answered while another request of it is under way that still sends the
-//! cookie from before, and this one changes a session, it finds none and begins one of nobody: if its
+//! A request that comes with an id that is gone is one without a session, as any that comes with an id
+//! that has expired. So if a log-in or a renewal has given the browser another id while a request with
+//! the one before was on its way, and that request changes a session, it begins one of nobody: if its
 //! answer comes last, the browser has that cookie, and its user has to log in again. The session of the
-//! log-in stays until its time is over.
+//! log-in stays until its time is over. One that had loaded its session before that sets no cookie.
+//!
+//! A log-in that changes nothing besides sets its cookie without another look: if all sessions of the
+//! user were ended just before its answer, that cookie is of a session that is gone, and of no use.
 //!
 //! # Requests from other sites
 //!

@@ -125,8 +125,9 @@ where
         Ok(if state.ended { None } else { state.begun.clone().or_else(|| state.sent.clone()) })
     }
 
-    /// Changes the value once the handler has answered. Without a session one begins, from the
-    /// default of `T`. The first look is one round trip.
+    /// Changes the value once the handler has answered. Without a session, or with an id that is
+    /// [gone](crate::http#a-new-id-beside-another-request), one begins, from the default of `T`. The
+    /// first look is one round trip.
     ///
     /// # It may run again
     ///

@@ -70,7 +70,8 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: a session that nobody knows may stay until its idle time is over.
+    /// Not cancel safe: a session that nobody knows may stay until its idle time is over. What made
+    /// room for it has ended, and a [recorder](crate::SessionRecorder) may not have been told.
     ///
     /// # If the reply is lost
     ///
@@ -126,11 +127,12 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     /// Sessions that were ended for a new one, by their names in the index.
     async fn made_room(&self, ended: &[String]) -> Result<(), Error> {
         telemetry::evicted(ended.len());
+        let mut all = Ok(());
         for session in ended.iter().filter_map(|member| SessionRef::parse(member)) {
             let ended = Event::Revoked { session, user: None, met: Revocation::Revoked };
-            self.options.told().record(ended).await?;
+            all = all.and(self.options.told().record(ended).await);
         }
-        Ok(())
+        all
     }
 }
 

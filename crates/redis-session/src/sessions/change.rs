@@ -176,8 +176,8 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     /// # Errors
     ///
     /// [`Error::TooLarge`]; [`Error::Redis`] if Redis could not answer or the value has no encoding;
-    /// [`Error::Recorder`]: the session then has an id that nobody knows, and its user has to log in
-    /// again.
+    /// [`Error::Recorder`]: the session has then been ended, since Redis had its new id alone, and its
+    /// user has to log in again.
     ///
     /// # Cancel safety
     ///
@@ -248,7 +248,11 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
             Replaced::Gone => return Ok(Some(Rotation::Gone)),
         }
         let (from, to, idle) = (id.reference(), renewed.reference(), self.options.idle_timeout());
-        self.options.told().record(Event::Rotated { from, to, idle }).await?;
+        if let Err(error) = self.options.told().record(Event::Rotated { from, to, idle }).await {
+            // Nobody knows the id, and it would take one of the user's places until its time is over.
+            let _ = scripts::revoke(&self.redis, &renamed).await;
+            return Err(error);
+        }
         Ok(Some(Rotation::Rotated(renewed)))
     }
 

@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// Sessions in a database, one row for each id; cheap to clone.
 ///
+/// A session whose last uses could not be [recorded](Event::Touched) has expired here while it lives
+/// in Redis: `revoke_all` and `revoke_others` end it there and leave it expired here, and only a
+/// revocation of its own is recorded still. The same holds within a second of its end.
+///
 /// The table holds names of users and devices: delete what is [older](Self::delete_older_than) than
 /// you may keep.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ const USERS: &str = "CREATE INDEX IF NOT EXISTS redis_session_record_user \
      ON redis_session_record (user_name, begun_at)";
 const AGES: &str = "CREATE INDEX IF NOT EXISTS redis_session_record_age ON redis_session_record (ends_at)";
 
-/// Rounded up: nothing is told to be over before it is.
+/// Rounded up; the database's time is whole seconds too, so an end is told to a second.
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
