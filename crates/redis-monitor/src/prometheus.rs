@@ -122,7 +122,7 @@ mod tests {
             cost: Cost { commands: 0, took: Duration::ZERO },
         };
         let page = report.to_prometheus();
-        let text = concat!(include_str!("../../../docs/operations.md"), include_str!("../README.md"));
+        let text = concat!(include_str!("../../../docs/alerts.yml"), include_str!("../README.md"));
         let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let mut seen = 0;
         for name in names.filter(|name| name.starts_with("redis_doctor_")) {

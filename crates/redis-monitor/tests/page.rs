@@ -27,9 +27,8 @@ fn serve(url: &str, args: &[&str]) -> Program {
 }
 
 fn post(program: &Program, lines: &str, what: &str, token: &str) -> String {
-    let head = format!(
-        "POST /act HTTP/1.1\r\n{lines}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    );
+    let head =
+        format!("POST /act HTTP/1.1\r\n{lines}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
     let (head, _) = program.send(&head, &format!("token={token}&do={what}"));
     head
 }
@@ -39,8 +38,10 @@ async fn bury(queue: &Queue, jobs: usize) {
     for _ in 0..jobs {
         let _ = queue.push("job").await.unwrap();
     }
-    let worker =
-        queue.run(WorkerOptions::default(), |_| async { Outcome::Dead { reason: WHY.into() } }).await.unwrap();
+    let worker = queue
+        .run(WorkerOptions::default(), |_| async { Outcome::Dead { reason: WHY.into() } })
+        .await
+        .unwrap();
     eventually("buried", || async { queue.stats().await.unwrap().dead == jobs as u64 }).await;
     worker.stop().await;
 }
@@ -68,7 +69,8 @@ async fn only_a_form_of_the_page_with_the_token_acts() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{lines} {head}");
     }
     assert_eq!(queue.stats().await.unwrap().dead, 1);
-    let (head, _) = program.send(&format!("GET /act?token={TOKEN_IN_A_FORM}&do={all} HTTP/1.1\r\nHost: {place}\r\n"), "");
+    let (head, _) =
+        program.send(&format!("GET /act?token={TOKEN_IN_A_FORM}&do={all} HTTP/1.1\r\nHost: {place}\r\n"), "");
     assert!(head.starts_with("HTTP/1.1 405"), "{head}");
 
     let named = "Host: doctor.internal\r\nOrigin: https://doctor.internal";
@@ -136,7 +138,8 @@ impl Stage {
         let redis = Redis::connect(url).await.unwrap();
         let queue = Queue::new(redis.clone(), QUEUE);
         bury(&queue, 3).await;
-        let options = LockOptions::default().label("billing").unwrap().lease(Duration::from_secs(600)).unwrap();
+        let options =
+            LockOptions::default().label("billing").unwrap().lease(Duration::from_secs(600)).unwrap();
         let locks = Locks::new(redis, options);
         let held = locks.try_lock("invoices").await.unwrap().acquired().unwrap();
         Self { queue, locks, _held: held }
@@ -145,7 +148,9 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_browser_the_page_is_live_and_its_actions_work() {
-    let Some(browser) = Browser::start("in_a_browser_the_page_is_live_and_its_actions_work").await else { return };
+    let Some(browser) = Browser::start("in_a_browser_the_page_is_live_and_its_actions_work").await else {
+        return;
+    };
     let server = own::standalone(healthy()).await;
     let stage = Stage::set(server.url()).await;
     let program = serve(server.url(), &["--allow-actions"]);
@@ -164,7 +169,8 @@ async fn charts_follow(browser: &Browser, queue: &Queue) {
     // It would not be there any more if the page had been loaded again.
     browser.eval("window.kept = 1; return 1").await;
     for chart in ["findings", "commands", "memory", "connections", "waiting", "dead", "workers", "locks"] {
-        let drawn = format!("return document.querySelector('#chart-{chart} path.line').getAttribute('d').length");
+        let drawn =
+            format!("return document.querySelector('#chart-{chart} path.line').getAttribute('d').length");
         browser.until(&format!("{chart} is drawn"), &format!("{drawn} > 8")).await;
     }
     for _ in 0..7 {
@@ -188,7 +194,8 @@ async fn findings_come_and_go(browser: &Browser, server: &redis_patterns_testkit
 
 async fn actions_need_the_token(browser: &Browser, stage: &Stage) {
     let retry = "tr[data-letter] td.actions > button";
-    let letters = |left: usize| format!("return document.querySelectorAll('tr[data-letter]').length === {left}");
+    let letters =
+        |left: usize| format!("return document.querySelectorAll('tr[data-letter]').length === {left}");
     browser.until("three letters", &letters(3)).await;
     browser.fill("#token", "wrong").await;
     browser.press(retry).await;
@@ -205,8 +212,8 @@ async fn actions_need_the_token(browser: &Browser, stage: &Stage) {
     browser.press("tr[data-letter] details[open] button").await;
     browser.says("The dead letter is deleted.").await;
     assert_eq!(stage.queue.stats().await.unwrap().dead, 1);
-    browser.press("p.actions summary").await;
-    browser.press("p.actions details[open] button").await;
+    browser.press("div.actions summary").await;
+    browser.press("div.actions details[open] button").await;
     browser.says("All dead letters of the queue wait again.").await;
     assert_eq!((stage.queue.stats().await.unwrap().dead, stage.queue.stats().await.unwrap().pending), (0, 9));
 

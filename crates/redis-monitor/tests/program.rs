@@ -86,7 +86,8 @@ async fn bad_input_is_one_clear_line_without_a_password() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_is_read_by_a_parser_and_follows_the_server() {
     let server = own::standalone(healthy()).await;
-    let program = Program::start(env!("CARGO_BIN_EXE_redis-doctor"), &["export"], &[("REDIS_URL", server.url())]);
+    let program =
+        Program::start(env!("CARGO_BIN_EXE_redis-doctor"), &["export"], &[("REDIS_URL", server.url())]);
     let scrape = |signal: &str| {
         let (head, body) = program.get("/metrics");
         assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"), "{head}");
@@ -132,5 +133,8 @@ async fn watch_draws_on_a_terminal_and_leaves_it_as_it_was() {
 
     let piped = doctor(&["watch", server.url(), "--frames", "1"]);
     assert_eq!(piped.status.code(), Some(3));
-    assert_eq!(text(&piped.stderr), "redis-doctor: watch draws on a terminal; check --json is for programs\n");
+    assert_eq!(
+        text(&piped.stderr),
+        "redis-doctor: watch draws on a terminal; check --json is for programs\n"
+    );
 }

@@ -16,7 +16,8 @@ pub struct Browser {
 impl Browser {
     /// `None`, and the test says that it is skipped, where there is no chromedriver.
     pub async fn start(test: &str) -> Option<Self> {
-        let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
+        let started =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut program) = started else {
             skip(test, "no chromedriver here: apt-get install chromium chromium-driver");
             return None;
@@ -50,7 +51,10 @@ impl Browser {
     /// Waits until a script returns true.
     pub async fn until(&self, what: &str, script: &str) {
         eventually(what, || async {
-            self.driver.execute(script, Vec::new()).await.is_ok_and(|answer| answer.json().as_bool() == Some(true))
+            self.driver
+                .execute(script, Vec::new())
+                .await
+                .is_ok_and(|answer| answer.json().as_bool() == Some(true))
         })
         .await;
     }
@@ -89,9 +93,15 @@ impl Browser {
         self.driver.screenshot(&place).await.unwrap();
     }
 
-    pub async fn close(mut self) {
+    pub async fn close(self) {
         self.driver.clone().quit().await.unwrap();
-        self.program.kill().unwrap();
-        self.program.wait().unwrap();
+    }
+}
+
+/// A test that fails leaves nothing behind, neither the driver nor, through it, the browser.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
     }
 }

@@ -199,7 +199,7 @@ fn dead(queue: &str, letters: &Letters, can_act: bool) -> Markup {
     html! {
         h3 { "Dead letters of " bdi { (queue) } ", the oldest first" }
         (table("Dead letters", columns, &rows))
-        @if can_act { p.actions { (sure("Replay all", &Action::Replay { queue: queue.to_owned() })) } }
+        @if can_act { div.actions { (sure("Replay all", &Action::Replay { queue: queue.to_owned() })) } }
     }
 }
 
