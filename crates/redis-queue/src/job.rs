@@ -1,6 +1,7 @@
 //! One unit of work.
 
-use crate::envelope::{self, Header};
+use crate::envelope::Header;
+use crate::trace::TraceParent;
 use bytes::Bytes;
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -52,13 +53,14 @@ pub struct Job {
     /// The bytes in the list, verbatim: an acknowledgement must name exactly these.
     element: Bytes,
     header: Header,
+    payload: Bytes,
 }
 
 impl Job {
     /// The job in a list element, or `None` if the element is no envelope this version can read.
     pub(crate) fn open(element: Bytes) -> Option<Self> {
-        let header = Header::read(&element)?;
-        Some(Self { element, header })
+        let (header, payload) = Header::read(&element)?;
+        Some(Self { element, header, payload })
     }
 
     /// The unique name.
@@ -70,13 +72,13 @@ impl Job {
     /// What the producer gave.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.element[envelope::HEADER..]
+        &self.payload
     }
 
     /// What the producer gave, without copying it.
     #[must_use]
     pub fn payload_bytes(&self) -> Bytes {
-        self.element.slice(envelope::HEADER..)
+        self.payload.clone()
     }
 
     /// The value that the producer gave, from JSON.
@@ -122,6 +124,24 @@ impl Job {
     #[must_use]
     pub fn losses(&self) -> u32 {
         self.header.losses.into()
+    }
+
+    /// Until when it may run, by the server's clock; `None` = for ever. A worker looks after it; who
+    /// takes jobs with a [`Reader`](crate::Reader) looks for themselves.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        let since = Duration::from_millis(self.header.deadline_ms);
+        (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
+    }
+
+    /// The span that pushed it, for a link from the span that handles it.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.header.trace
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
     }
 
     pub(crate) fn element(&self) -> &Bytes {

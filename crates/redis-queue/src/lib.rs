@@ -7,18 +7,26 @@ mod handler;
 mod inspect;
 mod job;
 mod keys;
+mod new_job;
 mod options;
 mod outcome;
+mod prepare;
+mod push;
 mod queue;
 mod reader;
 mod reap;
 mod scripts;
+#[cfg(feature = "tower")]
+mod service;
 pub mod telemetry;
+mod time;
+mod trace;
 mod worker;
 
 pub use error::Error;
 pub use inspect::{DeadLetter, QueueStats, WorkerStats};
 pub use job::{Job, JobId};
+pub use new_job::NewJob;
 pub use options::{QueueOptions, WorkerOptions};
 pub use outcome::{IntoOutcome, Outcome, Pushed, Settled};
 pub use queue::Queue;
@@ -26,4 +34,5 @@ pub use reader::{HeldJob, Reader, ReaderStats};
 pub use reap::Reaped;
 /// The handle and the names that the calls above take.
 pub use redis_patterns_core::{Backoff, Namespace, Redis};
+pub use trace::{InvalidTraceParent, TraceParent};
 pub use worker::{Stopped, Worker};

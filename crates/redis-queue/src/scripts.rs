@@ -4,7 +4,7 @@ mod inspect;
 mod produce;
 
 pub(crate) use inspect::{dead_letters, delete_dead, inspect, peek, replay};
-pub(crate) use produce::{Due, depth, promote, push, push_unique, schedule};
+pub(crate) use produce::{Due, clock, depth, promote, push, push_unique, schedule};
 
 use crate::keys::Keys;
 use crate::reader::Session;

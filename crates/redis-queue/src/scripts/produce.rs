@@ -12,6 +12,7 @@ use std::time::Duration;
 static PUSH: Script = script!("queue/push", "push.lua");
 static PUSH_UNIQUE: Script = script!("queue/push_unique", "push_unique.lua");
 static SCHEDULE: Script = script!("queue/schedule", "schedule.lua");
+static CLOCK: Script = script!("queue/clock", "clock.lua");
 static PROMOTE: Script = script!("queue/promote", "promote.lua");
 
 /// Adds jobs; answers whether there was room, and how many wait.
@@ -52,6 +53,11 @@ fn most(max_len: Option<NonZeroU64>) -> i64 {
 /// `LLEN pending`.
 pub(crate) async fn depth(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
     redis.command("LLEN", &[&keys.pending], &Args::new()).await
+}
+
+/// The server's time in milliseconds since 1970.
+pub(crate) async fn clock(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
+    redis.run(&CLOCK, &[&keys.pending], &Args::new().int(redis.clock().micros_arg())).await
 }
 
 /// When a job is due.
