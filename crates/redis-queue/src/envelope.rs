@@ -14,6 +14,8 @@
 //! | 26..32 | ms since 1970, by the server's clock, until which it may run; 0 = always |
 //!
 //! Flag 1: a trace context, 25 bytes: trace id (16), span id (8), trace flags (1).
+//! Flag 2: for how many seconds to keep what comes of it, 4 bytes.
+//! Flag 4: the payload is kept aside, under the id; nothing follows.
 //!
 //! An envelope of another version, or with another flag, is one that this version cannot read. The
 //! counters stay at 65,535. The scripts change them in place, so they stand at fixed places.
@@ -22,6 +24,8 @@ use crate::job::JobId;
 use crate::trace::{self, TraceParent};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use redis_patterns_core::CodecId;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// Bytes before what the flags name.
 pub(crate) const HEADER: usize = 32;
@@ -29,7 +33,9 @@ const MAGIC: u8 = 0xA7;
 const VERSION: u8 = 1;
 
 const TRACED: u8 = 1;
-const KNOWN: u8 = TRACED;
+const REPORTED: u8 = 2;
+const ASIDE: u8 = 4;
+const KNOWN: u8 = TRACED | REPORTED | ASIDE;
 
 /// Everything about a job but its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,9 @@ pub(crate) struct Header {
     /// Milliseconds since 1970; 0 = none.
     pub(crate) deadline_ms: u64,
     pub(crate) trace: Option<TraceParent>,
+    pub(crate) keep_result_s: Option<NonZeroU32>,
+    /// Whether the payload is kept aside.
+    pub(crate) aside: bool,
 }
 
 impl Header {
@@ -51,15 +60,38 @@ impl Header {
             CodecId::MessagePack => 2,
             _ => 0,
         };
-        Self { codec, id: JobId::new(), deliveries: 0, failures: 0, losses: 0, deadline_ms: 0, trace: None }
+        Self {
+            codec,
+            id: JobId::new(),
+            deliveries: 0,
+            failures: 0,
+            losses: 0,
+            deadline_ms: 0,
+            trace: None,
+            keep_result_s: None,
+            aside: false,
+        }
     }
 
     fn flags(&self) -> u8 {
-        if self.trace.is_some() { TRACED } else { 0 }
+        let flag = |set, flag| if set { flag } else { 0 };
+        flag(self.trace.is_some(), TRACED)
+            | flag(self.keep_result_s.is_some(), REPORTED)
+            | flag(self.aside, ASIDE)
+    }
+
+    /// Whether a worker has nothing to do for the job but to run it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.deadline_ms == 0 && self.keep_result_s.is_none() && !self.aside
+    }
+
+    /// How long to keep what comes of the job, if anybody wants to know.
+    pub(crate) fn keep_result(&self) -> Option<Duration> {
+        self.keep_result_s.map(|seconds| Duration::from_secs(u64::from(seconds.get())))
     }
 
     pub(crate) fn seal(&self, payload: &[u8]) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(HEADER + trace::BYTES + payload.len());
+        let mut bytes = BytesMut::with_capacity(HEADER + trace::BYTES + 4 + payload.len());
         bytes.put_slice(&[MAGIC, VERSION, self.codec, self.flags()]);
         bytes.put_slice(&self.id.0);
         bytes.put_u16(self.deliveries);
@@ -68,6 +100,9 @@ impl Header {
         bytes.put_uint(self.deadline_ms, 6);
         if let Some(trace) = &self.trace {
             bytes.put_slice(trace.as_bytes());
+        }
+        if let Some(seconds) = self.keep_result_s {
+            bytes.put_u32(seconds.get());
         }
         bytes.put_slice(payload);
         bytes.freeze()
@@ -92,11 +127,16 @@ impl Header {
             losses: rest.get_u16(),
             deadline_ms: rest.get_uint(6),
             trace: None,
+            keep_result_s: None,
+            aside: flags & ASIDE != 0,
         };
         if flags & TRACED != 0 {
             let mut context = [0; trace::BYTES];
             rest.try_copy_to_slice(&mut context).ok()?;
             header.trace = Some(TraceParent::from_bytes(context));
+        }
+        if flags & REPORTED != 0 {
+            header.keep_result_s = Some(NonZeroU32::new(rest.try_get_u32().ok()?)?);
         }
         (flags & !KNOWN == 0).then_some((header, rest))
     }
@@ -112,10 +152,11 @@ mod tests {
         fn what_is_sealed_is_read_again(
             codec in 0_u8..3, id: [u8; 16], deliveries: u16, failures: u16, losses: u16,
             deadline_ms in 0_u64..1 << 48, trace in proptest::option::of(proptest::array::uniform25(any::<u8>())),
-            payload in proptest::collection::vec(any::<u8>(), 0..200),
+            keep_s: u32, aside: bool, payload in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let trace = trace.map(TraceParent::from_bytes);
-            let header = Header { codec, id: JobId(id), deliveries, failures, losses, deadline_ms, trace };
+            let mut header = Header { id: JobId(id), deliveries, failures, losses, deadline_ms, trace, aside, ..Header::new(CodecId::Raw) };
+            (header.codec, header.keep_result_s) = (codec, NonZeroU32::new(keep_s));
             let element = header.seal(&payload);
             prop_assert_eq!(Header::read(&element), Some((header, Bytes::from(payload))));
         }
@@ -143,11 +184,15 @@ mod tests {
         expected[3] = 1;
         expected.splice(32..32, [9; 25]);
         assert_eq!(header.seal(b"hi"), expected);
+        (header.keep_result_s, header.aside) = (NonZeroU32::new(258), true);
+        expected[3] = 7;
+        expected.splice(57..57, [0, 0, 1, 2]);
+        assert_eq!(header.seal(b"hi"), expected);
 
         let read = |bytes: &[u8]| Header::read(&Bytes::copy_from_slice(bytes));
         assert!(read(&expected).is_some());
         assert_eq!(read(&expected[..31]), None);
-        assert_eq!(read(&expected[..56]), None, "the trace context is cut");
+        assert_eq!(read(&expected[..60]), None, "what the flags name is cut");
         expected[1] = 2;
         assert_eq!(read(&expected), None, "a later version is not guessed at");
         (expected[1], expected[3]) = (1, 65);

@@ -33,6 +33,13 @@ impl JobId {
     }
 }
 
+impl From<[u8; 16]> for JobId {
+    /// The name whose bytes these are, as [`JobId::as_bytes`] gave them.
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&uuid::Uuid::from_bytes(self.0), f)
@@ -138,6 +145,17 @@ impl Job {
     #[must_use]
     pub fn trace(&self) -> Option<TraceParent> {
         self.header.trace
+    }
+
+    /// Whether the payload is kept aside. [`Job::payload`] is empty then, except in a handler's job;
+    /// [`Queue::payload`](crate::Queue::payload) fetches it.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        self.header.aside
+    }
+
+    pub(crate) fn with_payload(&self, payload: Bytes) -> Self {
+        Self { payload, ..self.clone() }
     }
 
     pub(crate) fn header(&self) -> &Header {

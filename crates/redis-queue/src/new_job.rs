@@ -25,6 +25,7 @@ pub struct NewJob {
     pub(crate) codec: CodecId,
     pub(crate) deadline: Option<Duration>,
     pub(crate) trace: Option<TraceParent>,
+    pub(crate) keep_result: Option<Duration>,
 }
 
 impl NewJob {
@@ -34,7 +35,7 @@ impl NewJob {
     }
 
     fn with_codec(payload: Bytes, codec: CodecId) -> Self {
-        Self { payload, codec, deadline: None, trace: None }
+        Self { payload, codec, deadline: None, trace: None, keep_result: None }
     }
 
     /// A job whose payload is a value, as JSON.
@@ -77,6 +78,17 @@ impl NewJob {
         self.trace = Some(parent);
         self
     }
+
+    /// Whoever knows the id can ask what came of the job
+    /// ([`Queue::result`](crate::Queue::result), [`Queue::wait`](crate::Queue::wait)) for this long
+    /// after its handler last said something; nobody can unless set. From 1 s, in whole seconds.
+    ///
+    /// 4 bytes of the job, a key of its own once its handler says something, and one round trip more
+    /// when it ends.
+    pub fn keep_result(mut self, time: Duration) -> Self {
+        self.keep_result = Some(time);
+        self
+    }
 }
 
 impl<P: AsRef<[u8]>> From<P> for NewJob {
@@ -92,6 +104,7 @@ impl fmt::Debug for NewJob {
             .field("codec", &self.codec)
             .field("deadline", &self.deadline)
             .field("trace", &self.trace)
+            .field("keep_result", &self.keep_result)
             .finish()
     }
 }

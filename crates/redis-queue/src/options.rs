@@ -1,5 +1,6 @@
 //! The settings of a queue and of its workers.
 
+use crate::aside::{Aside, BlobStore, Place};
 use crate::error::Error;
 use crate::trace::TraceParent;
 use redis_patterns_core::Backoff;
@@ -20,6 +21,7 @@ pub struct QueueOptions {
     pub(crate) max_losses: u16,
     pub(crate) max_dead: u64,
     pub(crate) trace: Option<TraceSource>,
+    pub(crate) aside: Option<Aside>,
 }
 
 impl QueueOptions {
@@ -51,6 +53,30 @@ impl QueueOptions {
         self
     }
 
+    /// Payloads of more than `over` bytes are kept in a key of their own under the queue's tag, and
+    /// the job carries only its id: every move of the job then costs the same whatever its payload.
+    /// All payloads are in the job unless this or [`aside_in`](QueueOptions::aside_in) is set; 4 kB
+    /// is a good place to begin.
+    ///
+    /// A payload is deleted after its job is done. If that does not happen, because the process died
+    /// or the job did, it goes by itself `keep` after it was last read: so `keep` must be longer than
+    /// any job waits, and is how long a dead letter can be replayed. A delay is added to it. A job
+    /// whose payload is gone is a dead letter.
+    ///
+    /// A push takes one round trip more for each such payload, and so do each run and the end. Set the
+    /// same for producers and workers.
+    pub fn aside(mut self, over: NonZeroUsize, keep: Duration) -> Self {
+        self.aside = Some(Aside { over: over.get(), place: Place::Redis { keep } });
+        self
+    }
+
+    /// Payloads of more than `over` bytes are kept in `store`; as [`aside`](QueueOptions::aside)
+    /// otherwise.
+    pub fn aside_in(mut self, over: NonZeroUsize, store: impl BlobStore) -> Self {
+        self.aside = Some(Aside { over: over.get(), place: Place::Store(Arc::new(store)) });
+        self
+    }
+
     /// Where the trace context of each push comes from: with OpenTelemetry, the current span's. It
     /// is called once for each push; without it, and where it says `None`, jobs carry none.
     ///
@@ -77,6 +103,7 @@ impl fmt::Debug for QueueOptions {
             .field("max_payload", &self.max_payload)
             .field("max_losses", &self.max_losses)
             .field("max_dead", &self.max_dead)
+            .field("aside", &self.aside)
             .field("trace_with", &self.trace.is_some())
             .finish()
     }
@@ -84,7 +111,14 @@ impl fmt::Debug for QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { max_len: None, max_payload: 1 << 20, max_losses: 5, max_dead: 100_000, trace: None }
+        Self {
+            max_len: None,
+            max_payload: 1 << 20,
+            max_losses: 5,
+            max_dead: 100_000,
+            trace: None,
+            aside: None,
+        }
     }
 }
 

@@ -10,10 +10,14 @@ use crate::scripts::{self, Due};
 use crate::telemetry;
 use bytes::Bytes;
 use redis_patterns_core::{Backoff, millis};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Waits for room in a full queue.
 const FULL: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+
+/// The latest deadline that an envelope has room for, in ms since 1970.
+const LATEST: u64 = (1 << 48) - 1;
 
 impl Queue {
     /// Adds one job behind all that wait. One round trip.
@@ -57,12 +61,16 @@ impl Queue {
     }
 
     async fn push_all(&self, jobs: Vec<NewJob>) -> Result<Pushed, Error> {
-        let Sealed { ids, jobs } = self.seal(jobs).await?;
+        let Sealed { ids, jobs, aside } = self.seal(jobs, Duration::ZERO).await?;
         if jobs.is_empty() {
             return Ok(Pushed::Accepted { ids, depth: self.depth().await? });
         }
         let (added, depth) = scripts::push(&self.redis, &self.keys, self.options.max_len, jobs).await?;
-        Ok(if added { Pushed::Accepted { ids, depth } } else { Pushed::Full { depth } })
+        if added {
+            return Ok(Pushed::Accepted { ids, depth });
+        }
+        self.forget_payloads(aside);
+        Ok(Pushed::Full { depth })
     }
 
     /// Adds one job behind all that wait, and waits up to `wait` for room in a queue that is full; it
@@ -157,9 +165,14 @@ impl Queue {
     ) -> Result<Pushed, Error> {
         let (job, key) = (job.into(), self.keys.unique(key.as_ref()));
         let push = async {
-            let job = self.seal_one(job).await?;
-            let unique = (&key, window);
-            Ok(scripts::push_unique(&self.redis, &self.keys, self.options.max_len, unique, job).await?)
+            let sealed = self.seal_one(job, Duration::ZERO).await?;
+            let (job, unique) = ((sealed.id, sealed.job), (&key, window));
+            let pushed =
+                scripts::push_unique(&self.redis, &self.keys, self.options.max_len, unique, job).await?;
+            if !pushed.is_accepted() {
+                self.forget_payloads(sealed.aside);
+            }
+            Ok(pushed)
         };
         telemetry::pushing(push).await
     }
@@ -197,22 +210,27 @@ impl Queue {
     ///
     /// The job may be there, and pushing again may add it twice.
     pub async fn push_at(&self, at: SystemTime, job: impl Into<NewJob>) -> Result<JobId, Error> {
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.schedule(Due::At(millis(since)), job.into()).await
+        self.schedule(Due::At(at), job.into()).await
     }
 
     async fn schedule(&self, due: Due, job: NewJob) -> Result<JobId, Error> {
-        let (id, job) = self.seal_one(job).await?;
-        scripts::schedule(&self.redis, &self.keys, due, job).await?;
-        Ok(id)
+        // Only how long a payload is kept aside hangs on this, so it may be the local clock's.
+        let wait = match due {
+            Due::In(delay) => delay,
+            Due::At(at) => at.duration_since(SystemTime::now()).unwrap_or_default(),
+        };
+        let sealed = self.seal_one(job, wait).await?;
+        scripts::schedule(&self.redis, &self.keys, due, sealed.job).await?;
+        Ok(sealed.id)
     }
 
-    async fn seal_one(&self, job: NewJob) -> Result<(JobId, Bytes), Error> {
-        let Sealed { ids, mut jobs } = self.seal(vec![job]).await?;
-        Ok((ids[0], jobs.pop().unwrap_or_default()))
+    pub(crate) async fn seal_one(&self, job: NewJob, wait: Duration) -> Result<SealedOne, Error> {
+        let Sealed { ids, mut jobs, aside } = self.seal(vec![job], wait).await?;
+        Ok(SealedOne { id: ids[0], job: jobs.pop().unwrap_or_default(), aside })
     }
 
-    async fn seal(&self, new: Vec<NewJob>) -> Result<Sealed, Error> {
+    /// The jobs as they are sent, with large payloads put aside. They are not looked at for `wait`.
+    async fn seal(&self, new: Vec<NewJob>, wait: Duration) -> Result<Sealed, Error> {
         if new.len() > scripts::BATCH {
             return Err(Error::Batch { jobs: new.len(), most: scripts::BATCH });
         }
@@ -228,10 +246,19 @@ impl Queue {
         let mut sealed = Sealed::default();
         for job in new {
             let mut header = Header::new(job.codec);
-            header.deadline_ms = job.deadline.map_or(0, |after| now_ms.saturating_add_signed(millis(after)));
+            header.deadline_ms =
+                job.deadline.map_or(0, |after| now_ms.saturating_add_signed(millis(after)).min(LATEST));
             header.trace = job.trace.or(current);
+            header.keep_result_s = job.keep_result.and_then(seconds);
+            header.aside = self.options.aside.as_ref().is_some_and(|aside| job.payload.len() > aside.over);
             sealed.ids.push(header.id);
-            sealed.jobs.push(header.seal(&job.payload));
+            if header.aside {
+                self.put_aside(header.id, job.payload, wait).await?;
+                sealed.aside.push(header.id);
+                sealed.jobs.push(header.seal(&[]));
+            } else {
+                sealed.jobs.push(header.seal(&job.payload));
+            }
         }
         Ok(sealed)
     }
@@ -242,4 +269,18 @@ impl Queue {
 struct Sealed {
     ids: Vec<JobId>,
     jobs: Vec<Bytes>,
+    /// Those of them whose payload was put aside.
+    aside: Vec<JobId>,
+}
+
+/// One job as it is sent.
+pub(crate) struct SealedOne {
+    pub(crate) id: JobId,
+    pub(crate) job: Bytes,
+    pub(crate) aside: Vec<JobId>,
+}
+
+/// Whole seconds, rounded up, at least 1.
+fn seconds(span: Duration) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(span.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1))
 }

@@ -147,7 +147,7 @@ impl Queue {
     }
 
     fn start(&self, reader: Reader, options: &WorkerOptions, handler: impl Handler) -> Worker {
-        Worker::start(reader, options, Prepared { queue: self.clone(), handler })
+        Worker::start(reader, options, Prepared::new(self.clone(), options, handler))
     }
 
     /// Returns the jobs of workers whose lease is over to the front of the queue, in order.

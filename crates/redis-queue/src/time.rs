@@ -1,13 +1,28 @@
 //! The server's time between two looks at it.
 
+use crate::error::Error;
+use crate::job::Job;
 use crate::keys::Keys;
+use crate::queue::Queue;
 use crate::scripts;
-use redis_patterns_core::{BootInstant, Error, Redis};
+use redis_patterns_core::{BootInstant, Redis};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a look is good for: two quartz clocks part by less than 1 ms in it.
 const GOOD_FOR: Duration = Duration::from_secs(10);
+
+impl Queue {
+    /// How long a job may still run by the server's clock; `None` = for ever.
+    pub(crate) async fn time_left(&self, job: &Job) -> Result<Option<Duration>, Error> {
+        let deadline_ms = job.header().deadline_ms;
+        if deadline_ms == 0 {
+            return Ok(None);
+        }
+        let now_ms = self.time.now_ms(&self.redis, &self.keys).await?;
+        Ok(Some(Duration::from_millis(deadline_ms.saturating_sub(now_ms))))
+    }
+}
 
 /// What the server said last, and when it was asked.
 #[derive(Debug, Default)]

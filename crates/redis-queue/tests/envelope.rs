@@ -4,6 +4,7 @@ mod common;
 
 use common::{SOON, ask, eventually, jobs, key, next, reader};
 use redis_patterns_core::Args;
+use redis_patterns_testkit::faults::stats::round_trips;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
 use redis_queue::{NewJob, Queue, QueueOptions, TraceParent, WorkerOptions};
@@ -154,7 +155,7 @@ async fn only_deadlines_ask_for_the_time_and_not_each_time() {
     let server = redis_patterns_testkit::harness::own::standalone(Default::default()).await;
     let t = TestRedis::at(server.url()).await.redis.with_namespace(t.redis.namespace().clone());
     let queue = Queue::new(t, "q");
-    let mut nodes = redis_patterns_testkit::servers::primaries(server.url()).unwrap();
+    let urls = [server.url().to_owned()];
     let push = async |deadline: bool| {
         for _ in 0..10 {
             let job = NewJob::from("x");
@@ -163,10 +164,8 @@ async fn only_deadlines_ask_for_the_time_and_not_each_time() {
         }
     };
     push(true).await;
-    let (_, trips) =
-        redis_patterns_testkit::faults::stats::round_trips(&mut nodes, push(true)).await.unwrap();
-    assert_eq!(trips.sent.of("evalsha"), 10, "{trips:?}");
-    let (_, trips) =
-        redis_patterns_testkit::faults::stats::round_trips(&mut nodes, push(false)).await.unwrap();
-    assert_eq!(trips.sent.of("evalsha"), 10, "{trips:?}");
+    for deadline in [true, false] {
+        let ((), trips) = round_trips(&urls, async || push(deadline).await).await.unwrap();
+        assert_eq!(trips.sent.of("evalsha"), 10, "{trips:?}");
+    }
 }
