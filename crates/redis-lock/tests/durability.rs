@@ -17,7 +17,7 @@ fn options(replicas: u32) -> LockOptions {
 }
 
 async fn connect(node: &Node) -> Redis {
-    // A replica of Redis 7 that has just been synchronised answers for the first time after a second.
+    // WAIT answers once the replicas have, which a loaded machine may take its time for.
     let deadline = Duration::from_secs(4);
     Redis::builder(&format!("redis://{}", node.address())).command_deadline(deadline).connect().await.unwrap()
 }

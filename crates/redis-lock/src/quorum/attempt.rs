@@ -116,7 +116,12 @@ impl Attempt {
                 break;
             }
         }
-        // The calls that are left end here; each gives back what it still gets.
+        // The calls that are left end here, and each has told the janitor to give back what it still gets:
+        // not later, or a `close` would not wait for it.
+        calls.abort_all();
+        while let Some(joined) = calls.join_next().await {
+            joined.into_iter().for_each(|(number, answer)| answers.add(number, answer));
+        }
         answers
     }
 
