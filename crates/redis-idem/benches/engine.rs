@@ -7,9 +7,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use redis_idem::{Begin, Fingerprint, Idempotency, Scope};
 use redis_patterns_core::{Args, Redis, Script, Tag};
-use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::harness::{TestRedis, spread};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -56,29 +56,6 @@ async fn ask(requests: Idempotency, key: &'static str) {
     let _ = begin(&requests, key).await;
 }
 
-/// The time that `times` calls take, spread over so many tasks.
-async fn spread<F: Future<Output = ()> + Send + 'static>(
-    tasks: u64,
-    times: u64,
-    call: impl Fn() -> F + Clone + Send + 'static,
-) -> Duration {
-    let start = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|task| {
-            let (call, own) = (call.clone(), times / tasks + u64::from(task < times % tasks));
-            tokio::spawn(async move {
-                for _ in 0..own {
-                    call().await;
-                }
-            })
-        })
-        .collect();
-    for task in running {
-        task.await.unwrap();
-    }
-    start.elapsed()
-}
-
 fn engine(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let Some(t) = runtime.block_on(TestRedis::standalone()) else { return };
@@ -95,26 +72,26 @@ fn engine(criterion: &mut Criterion) {
         group.bench_function(case("two plain commands by hand"), |b| {
             b.to_async(&runtime).iter_custom(|times| {
                 let redis = redis.clone();
-                spread(tasks, times, move || by_hand(redis.clone()))
+                spread(tasks, times, move |_| by_hand(redis.clone()))
             });
         });
         group.bench_function(case("the same two commands by hand"), |b| {
             b.to_async(&runtime).iter_custom(|times| {
                 let redis = redis.clone();
-                spread(tasks, times, move || with_the_script(redis.clone()))
+                spread(tasks, times, move |_| with_the_script(redis.clone()))
             });
         });
         group.bench_function(case("begin and complete"), |b| {
             b.to_async(&runtime).iter_custom(|times| {
                 let requests = requests.clone();
-                spread(tasks, times, move || begin_and_complete(requests.clone()))
+                spread(tasks, times, move |_| begin_and_complete(requests.clone()))
             });
         });
         for (name, key) in [("replay", "done"), ("in progress", "held")] {
             group.bench_function(case(name), |b| {
                 b.to_async(&runtime).iter_custom(|times| {
                     let requests = requests.clone();
-                    spread(tasks, times, move || ask(requests.clone(), key))
+                    spread(tasks, times, move |_| ask(requests.clone(), key))
                 });
             });
         }

@@ -45,6 +45,10 @@ impl Loss {
     /// # Cancel safety
     ///
     /// Cancel safe.
+    ///
+    /// # If the reply is lost
+    ///
+    /// It asks nobody.
     pub async fn wait(&mut self) {
         if self.0.wait_for(|lost| *lost).await.is_err() {
             std::future::pending::<()>().await;
@@ -87,6 +91,11 @@ impl Claim {
     ///
     /// Dropping the future drops the work, and the signs of life end with it.
     /// [`Idempotency::run`](crate::Idempotency::run) keeps work going.
+    ///
+    /// # If the reply is lost
+    ///
+    /// A sign of life may have been heard; the next one is sent all the same, and meanwhile the lease
+    /// counts as not renewed.
     pub async fn hold_while<F: Future>(&self, work: impl FnOnce(Loss) -> F) -> F::Output {
         let (lost, loss) = watch::channel(false);
         let mut work = pin!(work(Loss(loss)));

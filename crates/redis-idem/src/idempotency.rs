@@ -14,13 +14,13 @@ use bytes::Bytes;
 use redis_patterns_core::Redis;
 use std::sync::Arc;
 
-/// How a request in doubt is settled.
+/// How a request in doubt is settled; its outcome is the stored bytes, or over HTTP a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resolution {
+pub enum Resolution<T = Bytes> {
     /// Nothing was done: the next request with this key runs.
     Rerun,
     /// It was done, with this outcome, which is replayed from now on.
-    Done(Bytes),
+    Done(T),
 }
 
 /// Whether a request was settled.
@@ -118,7 +118,12 @@ impl Idempotency {
     }
 
     /// Settles a request that is [in doubt](Begin::InDoubt), for an operator or a reconciliation
-    /// job that has found out what was done. Two round trips.
+    /// job that has found out what was done. Two round trips. Over HTTP: `http::IdempotencyLayer::resolve`.
+    ///
+    /// # Known to Redis alone
+    ///
+    /// A durable store is not told. If Redis forgets the record, the request runs again unless its
+    /// own transaction did commit.
     ///
     /// # Errors
     ///

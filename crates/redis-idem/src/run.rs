@@ -78,6 +78,9 @@ impl Idempotency {
     /// lease. [`Redis::close`](crate::Redis::close) waits for it, but refuses its completion: let
     /// the work end before closing.
     ///
+    /// A caller who would rather wait than be answered [`Run::InProgress`] asks by
+    /// [`Self::begin_or_wait`] and goes on with [`Begin::run`].
+    ///
     /// ```no_run
     /// # async fn example(requests: redis_idem::Idempotency) -> Result<(), redis_idem::Error> {
     /// use redis_idem::{Ending, Fingerprint, Run, Scope};
@@ -121,8 +124,7 @@ impl Idempotency {
         W: FnOnce(Attempt) -> F + Send + 'static,
         F: Future<Output = Ending<Bytes>> + Send + 'static,
     {
-        let begin = self.begin(scope, operation, key, fingerprint).await?;
-        self.run_begun(begin, work, |bytes| Ok(bytes.clone()), Ok).await
+        self.begin(scope, operation, key, fingerprint).await?.run(work).await
     }
 
     /// [`Self::run`] with an outcome that is stored as JSON.
@@ -157,15 +159,85 @@ impl Idempotency {
         W: FnOnce(Attempt) -> F + Send + 'static,
         F: Future<Output = Ending<T>> + Send + 'static,
     {
-        use redis_patterns_core::{Codec as _, Json};
-        let begin = self.begin(scope, operation, key, fingerprint).await?;
-        let encode = |value: &T| Json.encode("idem/run", value);
-        self.run_begun(begin, work, encode, |bytes| Json.decode("idem/run", &bytes)).await
+        self.begin(scope, operation, key, fingerprint).await?.run_json(work).await
+    }
+}
+
+impl Begin {
+    /// Does the work if the request was started, as [`Idempotency::run`] does; else the answer stays
+    /// what it was.
+    ///
+    /// ```no_run
+    /// # async fn example(requests: redis_idem::Idempotency) -> Result<(), redis_idem::Error> {
+    /// use redis_idem::{Ending, Fingerprint, Run, Scope};
+    /// use std::time::Duration;
+    ///
+    /// let (event, patience) = (br#"{"id":"evt_1","paid":10}"#, Duration::from_secs(5));
+    /// let run = requests
+    ///     .begin_or_wait(&Scope::Global, "webhook", "evt_1", Fingerprint::of(event), patience)
+    ///     .await?
+    ///     .run(|_| async { Ending::Complete("booked".into()) })
+    ///     .await?;
+    /// assert!(matches!(run, Run::Ran(outcome) | Run::Replayed(outcome) if outcome == "booked"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Redis`] if the runtime shuts down meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// If the work does. Its claim is abandoned then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe once it is polled, as [`Idempotency::run`]; before, the claim is abandoned.
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Claim::complete`].
+    pub async fn run<W, F>(self, work: W) -> Result<Run<Bytes>, Error>
+    where
+        W: FnOnce(Attempt) -> F + Send + 'static,
+        F: Future<Output = Ending<Bytes>> + Send + 'static,
+    {
+        self.run_with(work, |bytes| Ok(bytes.clone()), Ok).await
     }
 
-    async fn run_begun<T, W, F>(
-        &self,
-        begin: Begin,
+    /// [`Self::run`] with an outcome that is stored as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`], and if the stored outcome is no `T`. If the new outcome has no encoding,
+    /// the request is left in doubt.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::run`].
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`Self::run`].
+    #[cfg(feature = "json")]
+    pub async fn run_json<T, W, F>(self, work: W) -> Result<Run<T>, Error>
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+        W: FnOnce(Attempt) -> F + Send + 'static,
+        F: Future<Output = Ending<T>> + Send + 'static,
+    {
+        use redis_patterns_core::{Codec as _, Json};
+        let encode = |value: &T| Json.encode("idem/run", value);
+        self.run_with(work, encode, |bytes| Json.decode("idem/run", &bytes)).await
+    }
+
+    async fn run_with<T, W, F>(
+        self,
         work: W,
         encode: impl Fn(&T) -> Result<Bytes, RedisError> + Send + 'static,
         decode: impl Fn(Bytes) -> Result<T, RedisError>,
@@ -175,14 +247,15 @@ impl Idempotency {
         W: FnOnce(Attempt) -> F + Send + 'static,
         F: Future<Output = Ending<T>> + Send + 'static,
     {
-        let claim = match begin {
-            Begin::Started(claim) => claim,
-            Begin::Replay(outcome) => return Ok(Run::Replayed(decode(outcome)?)),
-            Begin::InProgress { retry_after } => return Ok(Run::InProgress { retry_after }),
-            Begin::Mismatch => return Ok(Run::Mismatch),
-            Begin::InDoubt => return Ok(Run::InDoubt),
+        let claim = match self {
+            Self::Started(claim) => claim,
+            Self::Replay(outcome) => return Ok(Run::Replayed(decode(outcome)?)),
+            Self::InProgress { retry_after } => return Ok(Run::InProgress { retry_after }),
+            Self::Mismatch => return Ok(Run::Mismatch),
+            Self::InDoubt => return Ok(Run::InDoubt),
         };
-        let running = self.redis.detach(async move {
+        let redis = claim.redis.clone();
+        let running = redis.detach(async move {
             let ending = claim.hold_while(|loss| work(Attempt::of(&claim, loss))).await;
             record(claim, ending, encode).await
         });

@@ -7,7 +7,7 @@ mod common;
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::{BODY, Fragile, begin, end_lease, key_of, replayed, start};
-use redis_idem::sql::{Recorded, SqlRecords};
+use redis_idem::sql::{Recorded, SqlRecords, SqlTrail};
 use redis_idem::{
     Author, Begin, Claim, Completion, DurableStore, Error, Fingerprint, Idempotency, Kept, Options, Takeover,
 };
@@ -15,8 +15,10 @@ use redis_patterns_core::Args;
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::{TestRedis, own};
 use redis_patterns_testkit::on_every_topology;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,13 +143,42 @@ async fn sqlite_rolls_the_row_back_with_the_work_and_deletes_the_old() {
     assert_eq!(records.lookup("r").await.unwrap(), None);
 }
 
+/// The files that `create_table` runs, as the migrations of a service: with the tables there or not.
+async fn migrate<'c, C>(pool: C, database: &str)
+where
+    C: sqlx::Acquire<'c>,
+    <C::Connection as std::ops::Deref>::Target: sqlx::migrate::Migrate,
+{
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+    let migrator = Migrator::new(folder).await.unwrap();
+    assert_eq!(migrator.iter().map(|migration| migration.version).collect::<Vec<_>>(), [1, 2]);
+    migrator.run(pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_may_run_the_migrations_itself() {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    migrate(&pool, "sqlite").await;
+    let (records, trail) = (SqlRecords::new(pool.clone()), SqlTrail::new(pool.clone()));
+    let by = Author { request: "r", fingerprint: Fingerprint::of("b"), attempt: 1 };
+    records.create_table().await.unwrap();
+    trail.create_table().await.unwrap();
+    let mut transaction = pool.begin().await.unwrap();
+    let recorded = records.audited(trail.clone()).record(&mut transaction, by, b"x").await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!((recorded, trail.entries_of("r").await.unwrap().len()), (Recorded::New, 1));
+    let changed = sqlx::query("UPDATE redis_idem_audit SET attempt = 2").execute(&pool).await;
+    assert!(changed.unwrap_err().to_string().contains("not changed"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_one_of_two_transactions_at_once() {
     let server = own::postgres().await;
     let pool = PgPoolOptions::new().max_connections(4).connect(server.url()).await.unwrap();
     let records = SqlRecords::new(pool.clone());
     records.create_table().await.unwrap();
-    records.create_table().await.unwrap();
+    migrate(&pool, "postgres").await;
+    SqlTrail::new(pool.clone()).create_table().await.unwrap();
     let fingerprint = Fingerprint::of("b");
     let by = move |request| Author { request, fingerprint, attempt: 1 };
     let mut first = pool.begin().await.unwrap();

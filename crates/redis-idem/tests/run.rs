@@ -5,8 +5,8 @@
 mod common;
 
 use bytes::Bytes;
-use common::end_lease;
-use redis_idem::{Attempt, Ending, Fingerprint, Idempotency, Run, Scope};
+use common::{BODY, LEASE, end_lease, start, until_listening};
+use redis_idem::{Attempt, Completion, Ending, Fingerprint, Idempotency, Run, Scope};
 use redis_patterns_testkit::faults::Proxy;
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
@@ -99,6 +99,24 @@ on_every_topology! {
         }).await;
         assert!(matches!(slow, Run::Lost(outcome) if outcome == "slow"));
         assert!(matches!(run(&requests, "b", done).await, Run::Replayed(outcome) if outcome == "2"));
+    }
+
+    /// Somebody else's run is waited for, and its outcome is the caller's.
+    async fn a_caller_may_wait_for_the_work_of_another(t: TestRedis) {
+        let requests = Idempotency::new(t.redis.clone());
+        let claim = start(&requests, "k").await;
+        let request = claim.request().to_owned();
+        let waiting = tokio::spawn({
+            let requests = requests.clone();
+            async move {
+                let (scope, fingerprint) = (Scope::tenant("acme"), Fingerprint::of(BODY));
+                let begun = requests.begin_or_wait(&scope, "POST /pay", "k", fingerprint, LEASE * 2).await;
+                begun.unwrap().run(done).await.unwrap()
+            }
+        });
+        until_listening(&t, &request, 1).await;
+        assert_eq!(claim.complete("paid").await.unwrap(), Completion::Stored);
+        assert!(matches!(waiting.await.unwrap(), Run::Replayed(outcome) if outcome == "paid"));
     }
 
     async fn a_panic_of_the_work_is_the_callers_and_abandons_the_claim(t: TestRedis) {

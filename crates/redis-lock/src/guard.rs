@@ -1,6 +1,5 @@
 //! A lock that is held.
 
-use crate::claim::Claim;
 use crate::error::Error;
 use crate::fence::FencingToken;
 use crate::hold::Hold;
@@ -9,7 +8,6 @@ use crate::locks::Shared;
 use crate::options::Waiting;
 use crate::scripts::{self, Freed};
 use crate::{native, watchdog};
-use redis_patterns_core::BootInstant;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -56,7 +54,7 @@ impl LockGuard {
     /// Waits until the replicas that the settings ask for have the grant.
     pub(crate) async fn confirm(&self) -> Result<(), Error> {
         let Some(replicas) = &self.shared.replicas else { return Ok(()) };
-        let sent = replicas.confirm(&self.shared.redis, &self.hold.claim, self.time_left()).await?;
+        let sent = replicas.confirm(&self.shared.redis, &self.hold).await?;
         Ok(self.hold.renew(sent)?)
     }
 
@@ -77,7 +75,7 @@ impl LockGuard {
     /// The same: a lease that is longer at the server than here harms nobody.
     pub async fn extend(&self) -> Result<(), Error> {
         self.hold.held()?;
-        let sent = BootInstant::now();
+        let sent = self.hold.sending();
         if scripts::extend(&self.shared.redis, &self.hold.claim).await? {
             Ok(self.hold.renew(sent)?)
         } else {
@@ -159,8 +157,7 @@ impl Drop for LockGuard {
     fn drop(&mut self) {
         if self.armed {
             self.hold.note_end();
-            let claim = Claim { sent: self.hold.since(), ..self.hold.claim.clone() };
-            self.shared.janitor.free(claim, Grant::Known);
+            self.shared.janitor.free(self.hold.to_free(), Grant::Known);
         }
     }
 }

@@ -6,6 +6,10 @@ use crate::fence::FencingToken;
 use crate::telemetry;
 use redis_patterns_core::BootInstant;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -22,6 +26,8 @@ pub struct Hold {
     /// The longest hold of one that is renewed, counted from the send of the request.
     max_hold: Option<Duration>,
     state: watch::Sender<State>,
+    /// When a request for the lease was last sent, answered or not: the server's ends by this.
+    last_sent: Mutex<BootInstant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +48,8 @@ impl Hold {
         max_hold: Option<Duration>,
     ) -> Self {
         let state = watch::Sender::new(State::Held { since: claim.sent, fence });
-        Self { claim, validity, max_hold, state }
+        let last_sent = Mutex::new(claim.sent);
+        Self { claim, validity, max_hold, state, last_sent }
     }
 
     /// The fence of this grant, to be sent along with every write to what the lock protects.
@@ -100,11 +107,7 @@ impl Hold {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        tokio::select! {
-            biased;
-            reason = self.lost() => Err(reason),
-            output = work => Ok(output),
-        }
+        run_while(|| self.held().map(drop), self.lost(), work).await
     }
 
     /// Whether the watchdog extends it.
@@ -150,7 +153,20 @@ impl Hold {
         first
     }
 
-    /// The moment from which the server's lease counts at the latest.
+    /// The claim as it is to be given back: the server may count its lease from the last send.
+    pub(crate) fn to_free(&self) -> Claim {
+        let sent = *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner);
+        Claim { sent, ..self.claim.clone() }
+    }
+
+    /// Notes that a request for a whole lease is sent now.
+    pub(crate) fn sending(&self) -> BootInstant {
+        let now = BootInstant::now();
+        *self.last_sent.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        now
+    }
+
+    /// The moment from which the validity counts.
     pub(crate) fn since(&self) -> BootInstant {
         match *self.state.borrow() {
             State::Held { since, .. } => since,
@@ -188,6 +204,25 @@ impl Hold {
             State::Lost(reason) => lost = Some(reason),
         });
         lost.map_or(Ok(()), Err)
+    }
+}
+
+/// Runs `work` until it ends or `lost` does, and polls it only while it is `held`: a timer may be late
+/// by what the machine stood still.
+pub(crate) async fn run_while<F: Future>(
+    held: impl Fn() -> Result<(), Lost>,
+    lost: impl Future<Output = Lost>,
+    work: F,
+) -> Result<F::Output, Lost> {
+    let mut work = pin!(work);
+    let held_work = poll_fn(|context| match held() {
+        Ok(()) => work.as_mut().poll(context).map(Ok),
+        Err(reason) => Poll::Ready(Err(reason)),
+    });
+    tokio::select! {
+        biased;
+        reason = lost => Err(reason),
+        output = held_work => output,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::claim::HolderToken;
 use crate::error::Error;
-use crate::fence::FencingToken;
 use crate::keys::LockKeys;
 use redis_patterns_core::{Key, Notice, Redis, Subscription};
 use std::collections::HashMap;
@@ -10,14 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::AbortHandle;
 
-/// What a waiter hears.
+/// What a waiter hears: it is to ask again. A message may be late, so nothing in it counts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum News {
-    /// The lock is this waiter's, if it accepts soon.
-    Granted(FencingToken),
-    /// Something may have been missed: the state has to be asked for.
-    AskAgain,
-}
+pub(crate) struct News;
 
 /// The inboxes of one handle, one for each lock that somebody waits for.
 #[derive(Clone, Debug, Default)]
@@ -88,34 +82,30 @@ async fn listen(mut subscription: Subscription, inbox: Weak<Inbox>) {
     while let Ok(notice) = subscription.next().await {
         let Some(inbox) = inbox.upgrade() else { return };
         let waiters = lock(&inbox.waiters);
-        let (whom, news) = match &notice {
-            Notice::Message(message) => match parse(message) {
-                Some(parsed) => parsed,
+        let whom = match &notice {
+            Notice::Message(message) => match addressee(message) {
+                Some(whom) => whom,
                 None => continue,
             },
-            Notice::Missed => (EVERYBODY, News::AskAgain),
+            Notice::Missed => EVERYBODY,
         };
         // A token may be of another process, or of a waiter that has given up and says so itself; one
         // that is being dropped gives back what it was given.
         if whom == EVERYBODY {
             for waiter in waiters.values() {
-                let _ = waiter.send(news);
+                let _ = waiter.send(News);
             }
         } else if let Some(waiter) = waiters.get(whom) {
-            let _ = waiter.send(news);
+            let _ = waiter.send(News);
         }
     }
 }
 
 const EVERYBODY: &str = "*";
 
-/// `token:fence` for who was given the lock; `token` or `*` for who is to ask again.
-fn parse(message: &[u8]) -> Option<(&str, News)> {
-    let message = std::str::from_utf8(message).ok()?;
-    match message.split_once(':') {
-        Some((token, fence)) => Some((token, News::Granted(FencingToken::new(fence.parse().ok()?)?))),
-        None => Some((message, News::AskAgain)),
-    }
+/// `token:fence` is for who was given the lock; `token` or `*` for who is to ask again.
+fn addressee(message: &[u8]) -> Option<&str> {
+    std::str::from_utf8(message).ok()?.split(':').next()
 }
 
 impl Waiter {

@@ -3,13 +3,15 @@
 use crate::claim::Claim;
 use crate::scripts::{self, Freed};
 use crate::telemetry;
-use redis_patterns_core::{Backoff, ErrorKind, Redis};
+use redis_patterns_core::{Backoff, BootInstant, ErrorKind, Redis};
 use std::future::Future;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// Waits between tries while Redis cannot be reached.
 const TRIES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 
 /// The background tasks of one handle.
 #[derive(Clone, Debug)]
@@ -45,14 +47,15 @@ impl Janitor {
 
     /// Waits for the tasks under way.
     pub(crate) async fn drain(&self) {
+        // It stays closed, which keeps no task out: opened again, it would hold up another that waits.
         self.tasks.close();
         self.tasks.wait().await;
-        self.tasks.reopen();
     }
 }
 
 /// Frees the claim; gives up when the server's own expiry has done so.
 async fn free(redis: &Redis, claim: &Claim, grant: Grant) {
+    let started = BootInstant::now();
     let mut tries = 0;
     let mut found_nothing = 0;
     loop {
@@ -63,15 +66,22 @@ async fn free(redis: &Redis, claim: &Claim, grant: Grant) {
             Err(error) if error.kind() == ErrorKind::Closed => return telemetry::leaked(),
             Err(_) => {}
         }
-        // A request that was cut off may reach the server after its release: it is looked for again.
-        let looks = if grant == Grant::Known { 1 } else { 3 };
-        if found_nothing >= looks {
+        // A request that was cut off may reach the server after its release: it is looked for again,
+        // for as long as one may be on its way.
+        let found_enough = match grant {
+            Grant::Known => found_nothing >= 1,
+            Grant::Unknown => found_nothing >= 3 && started.remaining_of(redis.deadline()).is_zero(),
+        };
+        if found_enough {
             return;
         }
         if claim.sent.remaining_of(claim.lease).is_zero() {
-            return telemetry::leaked();
+            if found_nothing == 0 {
+                telemetry::leaked();
+            }
+            return;
         }
-        tokio::time::sleep(TRIES.delay(tries)).await;
+        tokio::time::sleep(TRIES.delay(tries).max(SHORTEST_WAIT)).await;
         tries += 1;
     }
 }

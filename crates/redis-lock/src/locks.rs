@@ -116,6 +116,9 @@ impl Locks {
     /// Takes the lock called `name`, waiting at most `patience` for its turn: first come, first
     /// served. Whoever releases gives the lock to the first that waits, so nobody polls.
     ///
+    /// One task of the runtime of the first call that waits listens for all later ones of this handle: use
+    /// a handle of one's own in each runtime.
+    ///
     /// Uncontended it costs one round trip. Who waits costs three in all: to join the queue, to
     /// accept, to release; beside them one a second to say that it is alive, and the subscription
     /// that all waiters of a name in this process share.
@@ -123,8 +126,12 @@ impl Locks {
     /// # The order is not a promise
     ///
     /// A waiter that says nothing for 3 s loses its place, one that is given the lock has 2 s to
-    /// accept it, and when a holder died [`Locks::try_lock`] may come between. Through a failover
-    /// the queue is formed anew.
+    /// accept it. When a holder died, [`Locks::try_lock`] may come between, and so may this call where
+    /// nobody in its process waits yet. Through a failover the queue is formed anew.
+    ///
+    /// # A server out of memory
+    ///
+    /// It refuses also a waiter that it had given the lock: the call fails and gives it on.
     ///
     /// # Errors
     ///
@@ -195,7 +202,7 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`SealError`]; the lock is then freed.
+    /// [`SealError`], also if the lease ended before the store answered; the lock is then freed.
     ///
     /// # Cancel safety
     ///
@@ -214,14 +221,15 @@ impl Locks {
             busy @ TryLock::Busy { .. } => return Ok(busy),
         };
         let fence = guard.fence().map_err(Error::from)?;
-        let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? else {
-            return Ok(TryLock::Acquired(guard));
-        };
-        let fence = guard.raise_fence(highest).await?;
-        match store.seal(name, fence).await.map_err(SealError::Store)? {
-            Verdict::Admitted => Ok(TryLock::Acquired(guard)),
-            Verdict::Stale { highest } => Err(SealError::Stale { highest }),
+        if let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? {
+            let fence = guard.raise_fence(highest).await?;
+            if let Verdict::Stale { highest } = store.seal(name, fence).await.map_err(SealError::Store)? {
+                return Err(SealError::Stale { highest });
+            }
         }
+        // A seal that took longer than the lease is no lock.
+        guard.fence().map_err(Error::from)?;
+        Ok(TryLock::Acquired(guard))
     }
 
     /// The settings.

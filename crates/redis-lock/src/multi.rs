@@ -3,6 +3,7 @@
 use crate::error::{Error, Lost};
 use crate::fence::FencingToken;
 use crate::guard::{LockGuard, Released};
+use crate::hold::run_while;
 use crate::locks::{Locks, TryLock};
 use redis_patterns_core::BootInstant;
 use std::future::poll_fn;
@@ -128,11 +129,7 @@ impl MultiGuard {
     ///
     /// Dropping the future drops `work`.
     pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, Lost> {
-        tokio::select! {
-            biased;
-            reason = self.lost() => Err(reason),
-            output = work => Ok(output),
-        }
+        run_while(|| self.fences().map(drop), self.lost(), work).await
     }
 
     /// Frees all of them and says whether each was held to the end. One round trip for each.

@@ -100,6 +100,8 @@ impl LockOptions {
     /// # A holder that hangs keeps the lock
     ///
     /// As long as its runtime lives, for `max_hold`: choose the time after which you would restart it.
+    /// One task renews all guards of a handle, on the runtime of the call that started it: a handle
+    /// is for one runtime.
     ///
     /// # Errors
     ///

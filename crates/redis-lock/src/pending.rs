@@ -16,6 +16,7 @@ type Call = Pin<Box<dyn Future<Output = Result<Acquired, Error>> + Send>>;
 /// what it took is freed: a release sent at once could overtake the request on another connection.
 pub(crate) struct Pending {
     call: Option<Call>,
+    how: Ask,
     claim: Claim,
     janitor: Janitor,
 }
@@ -23,7 +24,7 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) fn new(how: Ask, redis: &Redis, claim: &Claim, janitor: &Janitor) -> Self {
         let call = Box::pin(ask(how, redis.clone(), claim.clone()));
-        Self { call: Some(call), claim: claim.clone(), janitor: janitor.clone() }
+        Self { call: Some(call), how, claim: claim.clone(), janitor: janitor.clone() }
     }
 }
 
@@ -44,10 +45,12 @@ impl Future for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let Some(call) = self.call.take() else { return };
-        let (janitor, claim) = (self.janitor.clone(), self.claim.clone());
+        let (janitor, claim, how) = (self.janitor.clone(), self.claim.clone(), self.how);
         self.janitor.run(async move {
             match call.await {
                 Ok(Acquired::Yes(_)) => janitor.free(claim, Grant::Known),
+                // The place in the queue; what its waiter sent when it was dropped may have come first.
+                Ok(Acquired::Busy { .. }) if how == Ask::Queue => janitor.free(claim, Grant::Known),
                 answer if may_be_held(&answer) => janitor.free(claim, Grant::Unknown),
                 _ => {}
             }
@@ -62,6 +65,8 @@ fn may_be_held(answer: &Result<Acquired, Error>) -> bool {
 /// Asks, and asks again if the connection was cut: with the same token that cannot take it twice.
 async fn ask(how: Ask, redis: Redis, claim: Claim) -> Result<Acquired, Error> {
     let started = BootInstant::now();
+    // An earlier send that may yet have arrived: a later one that was not sent does not undo it.
+    let mut unknown = None;
     loop {
         let left = started.remaining_of(redis.deadline()).max(Duration::from_millis(1));
         let hurried = redis.with_deadline(left);
@@ -70,8 +75,12 @@ async fn ask(how: Ask, redis: Redis, claim: Claim) -> Result<Acquired, Error> {
                 if error.kind() == ErrorKind::ConnectionLost
                     && !started.remaining_of(redis.deadline()).is_zero() =>
             {
+                if error.executed() == Executed::Maybe {
+                    unknown = Some(error);
+                }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            Err(Error::Redis(error)) => return Err(unknown.unwrap_or(error).into()),
             answer => return answer,
         }
     }

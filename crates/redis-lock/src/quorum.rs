@@ -1,6 +1,7 @@
 //! One lock on several independent servers.
 
 mod attempt;
+mod ballot;
 mod guard;
 
 pub use guard::QuorumGuard;
@@ -66,7 +67,9 @@ impl Quorum {
 
     /// Takes the lock called `name` if a majority grants it. Two round trips to all servers.
     ///
-    /// A server that takes more than twice as long as the majority is not waited for.
+    /// A server that takes more than twice as long as the majority, and more than 10 ms, is not waited
+    /// for. What it grants yet is given back: this lock then rests on the others alone, and is lost with
+    /// as many of them as leave no majority.
     ///
     /// # Errors
     ///

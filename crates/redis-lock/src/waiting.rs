@@ -3,10 +3,10 @@
 use crate::claim::{Ask, Claim};
 use crate::error::Error;
 use crate::fence::FencingToken;
-use crate::inbox::{News, Waiter};
+use crate::inbox::Waiter;
 use crate::janitor::{Grant, Janitor};
 use crate::pending::Pending;
-use crate::scripts::{self, Acquired};
+use crate::scripts::Acquired;
 use redis_patterns_core::{BootInstant, Redis};
 use std::time::Duration;
 
@@ -50,11 +50,8 @@ impl InLine {
             // Just after the holder's lease has ended, if it is not extended.
             let look = (lease_left + Duration::from_millis(1)).min(HEARTBEAT).min(left);
             let news = tokio::time::timeout(look, self.waiter.next()).await;
-            if let Ok(Some(News::Granted(fence))) = news
-                && let Some(sent) = self.accept().await
-            {
-                return Ok(self.mine(fence, sent));
-            }
+            // A message may be older than the grant that stands, so the fence is the one that is stored:
+            // asking again also makes the short grant a whole lease.
             if let Ok(None) = news {
                 tokio::time::sleep(look).await;
             }
@@ -65,12 +62,6 @@ impl InLine {
         self.queued = true;
         self.claim.sent = BootInstant::now();
         Pending::new(Ask::Queue, &self.redis, &self.claim, &self.janitor).await
-    }
-
-    /// Makes the short grant a whole lease; `None` if that has to be asked for again.
-    async fn accept(&self) -> Option<BootInstant> {
-        let sent = BootInstant::now();
-        matches!(scripts::extend(&self.redis, &self.claim).await, Ok(true)).then_some(sent)
     }
 
     fn mine(&mut self, fence: FencingToken, sent: BootInstant) -> Turn {

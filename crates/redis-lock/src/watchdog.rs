@@ -12,6 +12,10 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// Waits between tries while Redis does not answer; what is left of the lease bounds them.
 const TRIES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
+/// The longest time in which the server is asked why a lock was lost.
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
+/// The longest sleep: with no guard left the task ends after it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The most locks of one script: it holds the server for some tens of microseconds.
 const BATCH: usize = 100;
 
@@ -71,7 +75,7 @@ async fn run(watchdog: Watchdog, redis: Redis, lease: Duration) {
             next
         };
         // A guard that comes meanwhile may be due sooner, if its grant was long in coming.
-        tokio::time::sleep(wait.min(lease / 12)).await;
+        tokio::time::sleep(wait.min(lease / 12).min(LONGEST_SLEEP)).await;
     }
 }
 
@@ -111,19 +115,25 @@ fn batches(is_cluster: bool, due: Vec<Arc<Hold>>) -> Vec<Vec<Arc<Hold>>> {
 
 async fn renew(redis: &Redis, batch: &[Arc<Hold>]) -> bool {
     let sent = BootInstant::now();
+    for hold in batch {
+        hold.sending();
+    }
     match extend(redis, batch).await {
         Ok(extended) => {
             let lost = extended.iter().filter(|extended| !**extended).count();
             telemetry::renewed("renewed", extended.len() - lost);
             telemetry::renewed("lost", lost);
+            let mut losing = JoinSet::new();
             for (hold, extended) in batch.iter().zip(extended) {
                 if extended {
                     // One that was lost meanwhile stays lost.
                     let _ = hold.renew(sent);
                 } else {
-                    lose(redis, hold).await;
+                    let (redis, hold) = (redis.clone(), hold.clone());
+                    losing.spawn(async move { lose(&redis, &hold).await });
                 }
             }
+            losing.join_all().await;
             true
         }
         // Also of a closed handle: the guards end with their leases.
@@ -144,9 +154,11 @@ async fn extend(redis: &Redis, batch: &[Arc<Hold>]) -> Result<Vec<bool>, RedisEr
     }
 }
 
-/// Ends a hold that the server does not know any more, and finds out why.
+/// Ends a hold that the server does not know any more, and finds out why if that is soon answered:
+/// the holder and the others that are renewed wait for it.
 pub(crate) async fn lose(redis: &Redis, hold: &Hold) -> Lost {
     let Ok((fence, _)) = hold.held() else { return hold.lose(Lost::Gone) };
-    let revoked = scripts::was_revoked(redis, &hold.claim, fence).await;
+    let soon = redis.deadline().min(hold.claim.lease / 12).min(LONGEST_LOOK);
+    let revoked = scripts::was_revoked(&redis.with_deadline(soon), &hold.claim, fence).await;
     hold.lose(if matches!(revoked, Ok(true)) { Lost::Revoked } else { Lost::Gone })
 }

@@ -27,7 +27,15 @@ async fn storm(locks: Locks, task: u64, counts: Arc<Counts>) {
         let random = (task * CALLS + call).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let name = format!("lock-{}", random % 200);
         let patience = Duration::from_micros(random % 4_000);
-        let Ok(answer) = tokio::time::timeout(patience, locks.try_lock(&name)).await else {
+        // Every third waits for its turn: it may be dropped in the queue, or as it is given the lock.
+        let asked = async {
+            if call.is_multiple_of(3) {
+                locks.lock(&name, patience).await
+            } else {
+                locks.try_lock(&name).await
+            }
+        };
+        let Ok(answer) = tokio::time::timeout(patience, asked).await else {
             counts.cancelled.fetch_add(1, Ordering::Relaxed);
             continue;
         };

@@ -17,7 +17,8 @@ fn options(replicas: u32) -> LockOptions {
 }
 
 async fn connect(node: &Node) -> Redis {
-    let deadline = Duration::from_millis(500);
+    // WAIT answers once the replicas have, which a loaded machine may take its time for.
+    let deadline = Duration::from_secs(4);
     Redis::builder(&format!("redis://{}", node.address())).command_deadline(deadline).connect().await.unwrap()
 }
 
@@ -70,7 +71,8 @@ async fn a_lock_that_too_few_replicas_have_is_an_error_and_freed() {
     let servers = own::replicated(Options::new().replicas(1)).await;
     let primary = connect(&servers.nodes()[0]).await;
     let locks = Locks::new(primary.clone(), options(2));
-    assert!(matches!(locks.try_lock("a").await, Err(Error::TooFewReplicas { acknowledged: 1 })));
+    let answer = locks.try_lock("a").await;
+    assert!(matches!(answer, Err(Error::TooFewReplicas { acknowledged: 1 })), "{answer:?}");
     locks.close().await;
     let lock = primary.namespace().key("lock", &Tag::of("a"));
     assert_eq!(primary.command::<i64>("EXISTS", &[&lock], &Args::new()).await.unwrap(), 0);
@@ -106,4 +108,36 @@ async fn a_replica_that_was_cut_off_may_be_promoted_all_the_same() {
     let second = take(&Locks::new(connect(cut_off).await, LockOptions::new())).await;
     assert!(first.fence().is_ok(), "the first holder still believes that it holds the lock");
     assert!(second.fence().unwrap() > first.fence().unwrap());
+}
+
+/// A WAIT that is under way blocks its connection, also if nobody waits for its answer any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_request_does_not_make_the_next_one_fail() {
+    let servers = own::replicated(Options::new().replicas(1)).await;
+    let primary = connect(&servers.nodes()[0]).await.with_deadline(Duration::from_secs(20));
+    let locks = Locks::new(primary.clone(), options(1));
+    let guard = take(&locks).await;
+    assert_eq!(guard.release().await.unwrap(), Released::InTime);
+    // The replica stands still, so WAIT blocks for all its time; then the request is dropped.
+    let replica = &servers.nodes()[1];
+    replica.stop().unwrap();
+    let waits = tokio::spawn({
+        let locks = locks.clone();
+        async move { locks.try_lock("a").await.map(drop) }
+    });
+    let blocked = async || admin(&servers.nodes()[0], &["INFO", "clients"]).contains("blocked_clients:1");
+    eventually("one waits for replicas", blocked).await;
+    waits.abort();
+    assert!(waits.await.unwrap_err().is_cancelled());
+    let next = tokio::spawn({
+        let locks = locks.clone();
+        async move { locks.try_lock("b").await.map(|answer| answer.acquired().is_some()) }
+    });
+    eventually("the next has been granted and waits for the connection", async || {
+        locks.inspect("b").await.unwrap().holder.is_some()
+    })
+    .await;
+    replica.cont().unwrap();
+    assert!(next.await.unwrap().unwrap());
+    locks.close().await;
 }

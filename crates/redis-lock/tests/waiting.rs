@@ -135,6 +135,27 @@ on_every_topology! {
         assert_eq!(guard.release().await.unwrap(), Released::InTime);
     }
 
+    /// A waiter that stood still reads an old message when a later grant of its own stands.
+    async fn a_late_message_does_not_lower_the_fence(t: TestRedis) {
+        let locks = locks(&t.redis);
+        let holder = take(&locks).await;
+        let old = holder.fence().unwrap();
+        let waits = tokio::spawn({ let locks = locks.clone(); async move { take(&locks).await } });
+        queued(&t.redis, 1).await;
+        let range = Args::new().int(0).int(0);
+        let tokens: Vec<String> = t.redis.command("ZRANGE", &[&part(&t.redis, "q")], &range).await.unwrap();
+        let later = old.get() + 1_000;
+        let lock = t.redis.namespace().key("lock", &Tag::of("a"));
+        let args = Args::new().bytes(format!("{}:{later}", tokens[0])).word("PX").int(60_000);
+        t.redis.command::<()>("SET", &[&lock], &args).await.unwrap();
+        let late = format!("{}:{old}", tokens[0]);
+        t.redis.publish(&part(&t.redis, "c"), late).await.unwrap();
+        let guard = tokio::time::timeout(PATIENCE, waits).await.unwrap().unwrap();
+        assert_eq!(guard.fence().unwrap().get(), later);
+        assert!(guard.time_left() > HOUR / 2);
+        assert_eq!(holder.release().await.unwrap(), Released::Lapsed);
+    }
+
     async fn a_dead_waiter_is_skipped(t: TestRedis) {
         let locks = locks(&t.redis);
         let guard = take(&locks).await;

@@ -38,7 +38,7 @@ pub struct Doctor {
     before: Samples,
     sent: Sent,
     /// A handle as the patterns use it.
-    #[cfg(feature = "queue")]
+    #[cfg(any(feature = "lock", feature = "queue"))]
     whole: Option<Redis>,
 }
 
@@ -67,7 +67,7 @@ impl Doctor {
             lost: BTreeMap::new(),
             before: Samples::new(),
             sent: Sent::default(),
-            #[cfg(feature = "queue")]
+            #[cfg(any(feature = "lock", feature = "queue"))]
             whole: None,
         };
         if url.split("://").next().is_some_and(|scheme| scheme.ends_with("-sentinel")) {
@@ -126,6 +126,12 @@ impl Doctor {
             findings.append(&mut found);
             queues
         };
+        #[cfg(feature = "lock")]
+        let locks = {
+            let (locks, mut found) = self.look_at_locks(&keyspace).await;
+            findings.append(&mut found);
+            locks
+        };
         // Stable, so that servers stay in order within a severity.
         findings.sort_by_key(|finding| Reverse(finding.severity));
         let servers = self.servers(&now);
@@ -136,6 +142,8 @@ impl Doctor {
             keys: keyspace.into_counted(),
             #[cfg(feature = "queue")]
             queues,
+            #[cfg(feature = "lock")]
+            locks,
             cost: Cost { commands: self.sent.take(), took: started.elapsed() },
         }
     }
@@ -239,16 +247,31 @@ impl Doctor {
 
     #[cfg(feature = "queue")]
     async fn look_at_queues(&mut self, keys: &Keyspace) -> (Vec<crate::report::QueueFacts>, Vec<Finding>) {
-        let found = keys.queues.iter().filter_map(|tag| crate::queues::name_of(tag));
+        let found = keys.queues.iter().filter_map(|tag| crate::tag::name_of(tag));
         let names: BTreeSet<String> = found.chain(self.options.queues.iter().cloned()).collect();
+        match self.whole_for(&names).await {
+            Some(redis) => crate::queues::look(&redis, &names, &self.sent).await,
+            None => Default::default(),
+        }
+    }
+
+    #[cfg(feature = "lock")]
+    async fn look_at_locks(&mut self, keys: &Keyspace) -> (Vec<crate::report::LockFacts>, Vec<Finding>) {
+        let names: BTreeSet<String> = keys.locks.iter().filter_map(|tag| crate::tag::name_of(tag)).collect();
+        match self.whole_for(&names).await {
+            Some(redis) => crate::locks::look(&redis, &names, &self.sent).await,
+            None => Default::default(),
+        }
+    }
+
+    /// The handle for questions about these names, made once there are any.
+    #[cfg(any(feature = "lock", feature = "queue"))]
+    async fn whole_for(&mut self, names: &BTreeSet<String>) -> Option<Redis> {
         if self.whole.is_none() && !names.is_empty() {
             // What stands against it is a finding of its server already.
             self.whole = self.builder.clone().connect().await.ok();
         }
-        match &self.whole {
-            Some(redis) => crate::queues::look(redis, &names, &self.sent).await,
-            None => Default::default(),
-        }
+        self.whole.clone()
     }
 
     /// Ends all connections.
@@ -260,7 +283,7 @@ impl Doctor {
         for node in self.nodes.values() {
             node.redis.close().await;
         }
-        #[cfg(feature = "queue")]
+        #[cfg(any(feature = "lock", feature = "queue"))]
         if let Some(redis) = &self.whole {
             redis.close().await;
         }

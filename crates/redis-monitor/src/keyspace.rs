@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const STEP: u32 = 100;
 /// The most keys of one server whose TTL and size are asked: two commands each.
 const LOOKED_AT: usize = 50;
+/// The kind of the keys of `redis-idem`.
+const RECORDS: &str = "idempotency records";
 const BIG_BYTES: u64 = 10_000_000;
 /// Patterns whose keys have no TTL, as their crates' docs say.
 const WITHOUT_TTL: [&str; 2] = ["q", "fenced"];
@@ -21,6 +23,8 @@ pub(crate) struct Keyspace {
     pub(crate) findings: Vec<Finding>,
     /// The tags of the queues among the keys.
     pub(crate) queues: BTreeSet<String>,
+    /// The tags of the locks that are held.
+    pub(crate) locks: BTreeSet<String>,
 }
 
 impl Keyspace {
@@ -38,22 +42,34 @@ impl Keyspace {
             keys.iter().filter_map(|key| Some((key, Name::parse(key.strip_prefix(&prefix)?)?))).collect();
         let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
         for (_, name) in &names {
-            if name.pattern == "q" {
-                self.queues.insert(name.tag.to_owned());
+            match (name.pattern, name.part) {
+                ("q", _) => drop(self.queues.insert(name.tag.to_owned())),
+                ("lock", None) => drop(self.locks.insert(name.tag.to_owned())),
+                _ => {}
             }
             if let Some(kind) = name.kind() {
                 *kinds.entry(kind).or_default() += 1;
             }
         }
+        let records = kinds.get(RECORDS).copied().unwrap_or(0);
         for (kind, sampled) in kinds {
-            let counted = self.counted.entry(kind).or_insert(Counted { kind, sampled: 0, estimated: 0 });
-            counted.sampled += sampled;
-            counted.estimated += scaled(sampled, share);
+            self.count(kind, sampled, share);
+        }
+        let states = states(node, names.iter().filter(|(_, name)| name.kind() == Some(RECORDS))).await?;
+        let looked_at: u64 = states.values().sum();
+        for (kind, sampled) in states {
+            self.count(kind, sampled, share * ratio(records, looked_at));
         }
         for (key, name) in names.into_iter().take(LOOKED_AT) {
             self.look_at(node, key, &name).await?;
         }
         Ok(())
+    }
+
+    fn count(&mut self, kind: &'static str, sampled: u64, share: f64) {
+        let counted = self.counted.entry(kind).or_insert(Counted { kind, sampled: 0, estimated: 0 });
+        counted.sampled += sampled;
+        counted.estimated += scaled(sampled, share);
     }
 
     async fn look_at(&mut self, node: &Node, key: &str, name: &Name<'_>) -> Result<(), Error> {
@@ -76,6 +92,26 @@ impl Keyspace {
     }
 }
 
+/// How many of the first of these records are in each state. The state is one byte of the record,
+/// so one byte is what is asked for.
+async fn states<'a>(
+    node: &Node,
+    records: impl Iterator<Item = &'a (&'a String, Name<'a>)>,
+) -> Result<BTreeMap<&'static str, u64>, Error> {
+    let mut states = BTreeMap::new();
+    for (key, _) in records.take(LOOKED_AT) {
+        let state: String = node.ask("GETRANGE", &Args::new().bytes(key).int(3).int(3)).await?;
+        let kind = match state.as_str() {
+            "P" => "idempotency records pending",
+            "I" => "idempotency records in doubt",
+            "D" => "idempotency records done",
+            _ => continue,
+        };
+        *states.entry(kind).or_default() += 1;
+    }
+    Ok(states)
+}
+
 /// Keys with the prefix, and by how much the sample has to be multiplied to speak of all.
 async fn scan(node: &Node, prefix: &str, steps: u32) -> Result<(BTreeSet<String>, f64), Error> {
     let size: u32 = node.ask("DBSIZE", &Args::new()).await?;
@@ -92,6 +128,11 @@ async fn scan(node: &Node, prefix: &str, steps: u32) -> Result<(BTreeSet<String>
         }
     }
     Ok((keys, (f64::from(size) / f64::from(steps * STEP)).max(1.0)))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "an estimate")]
+fn ratio(all: u64, some: u64) -> f64 {
+    all as f64 / some.max(1) as f64
 }
 
 #[allow(
@@ -125,7 +166,7 @@ impl<'a> Name<'a> {
             ("semaphore", None) => "semaphores held",
             ("rwlock", None) => "read-write locks held",
             ("lock" | "semaphore" | "rwlock", Some("q")) => "locks waited for",
-            ("idem", None) => "idempotency records",
+            ("idem", None) => RECORDS,
             ("sess", Some("index")) => "users with sessions",
             ("sess", Some(_)) => "sessions",
             ("otk", None) => "one-time tokens",

@@ -6,6 +6,8 @@ mod doctor;
 mod info;
 mod judge;
 mod keyspace;
+#[cfg(feature = "lock")]
+mod locks;
 mod node;
 mod options;
 mod prometheus;
@@ -16,14 +18,18 @@ mod rights;
 mod sample;
 mod signal;
 mod slow;
+#[cfg(any(feature = "lock", feature = "queue"))]
+mod tag;
 mod topology;
 mod vitals;
 
 pub use doctor::Doctor;
 pub use options::{DoctorOptions, Pattern};
-#[cfg(feature = "queue")]
-pub use report::QueueFacts;
+#[cfg(feature = "lock")]
+pub use report::LockFacts;
 pub use report::{Cost, Counted, Finding, Report, Server, Severity};
+#[cfg(feature = "queue")]
+pub use report::{QueueFacts, WorkerFacts};
 pub use signal::{SIGNALS, Signal};
 
 /// The names that the calls above take and answer.

@@ -51,6 +51,11 @@ impl Report {
         for counted in &self.keys {
             page.line("keys", &[("kind", counted.kind)], count(counted.estimated));
         }
+        #[cfg(feature = "lock")]
+        {
+            page.family("lock_waiters", "Who waits for the locks that were looked at.", Kind::Gauge);
+            page.line("lock_waiters", &[], count(self.locks.iter().map(|lock| lock.waiting).sum()));
+        }
         #[cfg(feature = "queue")]
         {
             type Field = (&'static str, &'static str, fn(&crate::QueueFacts) -> u64);
@@ -112,10 +117,12 @@ mod tests {
             keys: Vec::new(),
             #[cfg(feature = "queue")]
             queues: Vec::new(),
+            #[cfg(feature = "lock")]
+            locks: Vec::new(),
             cost: Cost { commands: 0, took: Duration::ZERO },
         };
         let page = report.to_prometheus();
-        let text = concat!(include_str!("../../../docs/operations.md"), include_str!("../README.md"));
+        let text = concat!(include_str!("../../../docs/alerts.yml"), include_str!("../README.md"));
         let names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let mut seen = 0;
         for name in names.filter(|name| name.starts_with("redis_doctor_")) {

@@ -1,10 +1,10 @@
 //! What the queues say of themselves.
 
 use crate::node::Sent;
-use crate::report::{Finding, QueueFacts, Severity};
+use crate::report::{Finding, QueueFacts, Severity, WorkerFacts};
 use crate::signal::{DEAD_LETTERS, LAPSED_WORKER, NO_WORKER, NOT_TOLD, OLD_JOB, Signal};
 use redis_patterns_core::Redis;
-use redis_queue::{Queue, QueueStats};
+use redis_queue::{Queue, QueueStats, WorkerStats};
 use std::collections::BTreeSet;
 
 /// The most queues that are looked at, one command each.
@@ -45,6 +45,14 @@ fn facts_of(name: &str, stats: &QueueStats) -> QueueFacts {
         oldest_s: stats.oldest_age.map(|age| age.as_secs()),
         workers: alive as u64,
         lapsed: (stats.workers.len() - alive) as u64,
+        leases: stats.workers.iter().map(worker).collect(),
+    }
+}
+
+fn worker(stats: &WorkerStats) -> WorkerFacts {
+    WorkerFacts {
+        incarnation: stats.incarnation.clone(),
+        lease_left_s: stats.lease_left.map(|left| left.as_secs()),
     }
 }
 
@@ -67,31 +75,4 @@ fn judge(facts: &QueueFacts) -> Vec<Finding> {
         find(Severity::Warning, &LAPSED_WORKER, format!("{} workers", facts.lapsed));
     }
     findings
-}
-
-/// The name in a queue's tag: `%XX` undone. A name that was too long is hashed and cannot be read.
-pub(crate) fn name_of(tag: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = (!tag.starts_with('~')).then_some(tag)?;
-    while let Some((plain, encoded)) = rest.split_once('%') {
-        bytes.extend(plain.bytes());
-        bytes.push(u8::from_str_radix(encoded.get(..2)?, 16).ok()?);
-        rest = &encoded[2..];
-    }
-    bytes.extend(rest.bytes());
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_is_named_as_its_owner_named_it() {
-        assert_eq!(name_of("mails").as_deref(), Some("mails"));
-        assert_eq!(name_of("a%20b%2F").as_deref(), Some("a b/"));
-        assert_eq!(name_of("~0f"), None);
-        assert_eq!(name_of("%F"), None);
-        assert_eq!(name_of("%\u{e9}"), None);
-    }
 }

@@ -102,6 +102,40 @@ pub struct QueueFacts {
     pub workers: u64,
     /// Workers whose lease is over and whose jobs nobody took back yet.
     pub lapsed: u64,
+    /// The lease of each worker, up to 1,000.
+    pub leases: Vec<WorkerFacts>,
+}
+
+/// One worker of a queue.
+#[cfg(feature = "queue")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct WorkerFacts {
+    /// The name of this incarnation: part of the name of its list.
+    pub incarnation: String,
+    /// What is left of its lease in seconds; `None` if it is over.
+    pub lease_left_s: Option<u64>,
+}
+
+/// One lock that is held.
+#[cfg(feature = "lock")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LockFacts {
+    /// Its name.
+    pub name: String,
+    /// The fence of its holder.
+    pub fence: u64,
+    /// What the holder calls itself.
+    pub label: Option<String>,
+    /// For how many seconds it is held.
+    pub held_s: u64,
+    /// What is left of the lease in seconds.
+    pub lease_left_s: u64,
+    /// How many wait for it.
+    pub waiting: u64,
 }
 
 /// What the examination itself cost.
@@ -129,6 +163,9 @@ pub struct Report {
     /// The queues that were found or asked for.
     #[cfg(feature = "queue")]
     pub queues: Vec<QueueFacts>,
+    /// Those of the locks among the sampled keys that are held, up to 50.
+    #[cfg(feature = "lock")]
+    pub locks: Vec<LockFacts>,
     /// What it cost.
     pub cost: Cost,
 }

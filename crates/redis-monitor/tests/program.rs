@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{healthy, set};
+use common::{Program, healthy, set};
 use prometheus_parse::{Scrape, Value};
 use redis_patterns_testkit::harness::own;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 fn doctor(args: &[&str]) -> Output {
@@ -83,32 +83,14 @@ async fn bad_input_is_one_clear_line_without_a_password() {
     server.node().cont().unwrap();
 }
 
-fn get(place: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(place).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
-    body.to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_is_read_by_a_parser_and_follows_the_server() {
     let server = own::standalone(healthy()).await;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_redis-doctor"))
-        .args(["export", "--listen", "127.0.0.1:0", "--interval", "0.05"])
-        .env("REDIS_URL", server.url())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let place = line.trim().rsplit("http://").next().unwrap().trim_end_matches("/metrics").to_owned();
-
+    let program =
+        Program::start(env!("CARGO_BIN_EXE_redis-doctor"), &["export"], &[("REDIS_URL", server.url())]);
     let scrape = |signal: &str| {
-        let body = get(&place, "/metrics");
+        let (head, body) = program.get("/metrics");
+        assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"), "{head}");
         let lines = body.lines().map(|line| Ok(line.to_owned()));
         let scrape = Scrape::parse(lines).unwrap();
         // The parser skips lines that it cannot read; none may be.
@@ -127,6 +109,32 @@ async fn a_scrape_is_read_by_a_parser_and_follows_the_server() {
     assert!(!scrape("eviction-policy"));
     set(server.node(), "CONFIG SET maxmemory-policy allkeys-lru");
     assert!(scrape("eviction-policy"));
-    child.kill().unwrap();
-    child.wait().unwrap();
+}
+
+/// Runs `watch` on a terminal of 120 columns; answers what it drew.
+fn watched(url: &str, args: &str) -> Output {
+    let program = env!("CARGO_BIN_EXE_redis-doctor");
+    let line = format!("stty cols 120 rows 40; {program} watch {url} --every 0.1 --interval 0.05 {args}");
+    Command::new("script").args(["-qec", &line, "/dev/null"]).env("TERM", "xterm-256color").output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_draws_on_a_terminal_and_leaves_it_as_it_was() {
+    let server = own::standalone(healthy()).await;
+    set(server.node(), "CONFIG SET appendfsync no");
+    let drawn = watched(server.url(), "--frames 3 --deadline 10");
+    let picture = text(&drawn.stdout);
+    assert!(drawn.status.success(), "{picture}");
+    for word in ["appendfsync", "warning", "Commands", "everysec"] {
+        assert!(picture.contains(word), "{word}: {picture}");
+    }
+    let (entered, left) = ("\x1b[?1049h", "\x1b[?1049l");
+    assert!(picture.find(entered).unwrap() < picture.rfind(left).unwrap(), "{picture}");
+
+    let piped = doctor(&["watch", server.url(), "--frames", "1"]);
+    assert_eq!(piped.status.code(), Some(3));
+    assert_eq!(
+        text(&piped.stderr),
+        "redis-doctor: watch draws on a terminal; check --json is for programs\n"
+    );
 }

@@ -27,6 +27,9 @@ pub enum Error {
     /// The reader was closed or its lease is over, and whether this job was settled is not known.
     #[error("queue: the reader ended before the server's answer came; the job may have been settled")]
     Ended,
+    /// The place for large payloads failed.
+    #[error("queue: the place for large payloads failed: {0}")]
+    Blob(#[source] crate::aside::BlobError),
     /// Redis did not do what was asked.
     #[error(transparent)]
     Redis(#[from] redis_patterns_core::Error),

@@ -1,6 +1,7 @@
 //! One unit of work.
 
-use crate::envelope::{self, Header};
+use crate::envelope::Header;
+use crate::trace::TraceParent;
 use bytes::Bytes;
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -32,6 +33,13 @@ impl JobId {
     }
 }
 
+impl From<[u8; 16]> for JobId {
+    /// The name whose bytes these are, as [`JobId::as_bytes`] gave them.
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&uuid::Uuid::from_bytes(self.0), f)
@@ -52,13 +60,14 @@ pub struct Job {
     /// The bytes in the list, verbatim: an acknowledgement must name exactly these.
     element: Bytes,
     header: Header,
+    payload: Bytes,
 }
 
 impl Job {
     /// The job in a list element, or `None` if the element is no envelope this version can read.
     pub(crate) fn open(element: Bytes) -> Option<Self> {
-        let header = Header::read(&element)?;
-        Some(Self { element, header })
+        let (header, payload) = Header::read(&element)?;
+        Some(Self { element, header, payload })
     }
 
     /// The unique name.
@@ -70,13 +79,13 @@ impl Job {
     /// What the producer gave.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.element[envelope::HEADER..]
+        &self.payload
     }
 
     /// What the producer gave, without copying it.
     #[must_use]
     pub fn payload_bytes(&self) -> Bytes {
-        self.element.slice(envelope::HEADER..)
+        self.payload.clone()
     }
 
     /// The value that the producer gave, from JSON.
@@ -122,6 +131,35 @@ impl Job {
     #[must_use]
     pub fn losses(&self) -> u32 {
         self.header.losses.into()
+    }
+
+    /// Until when it may run, by the server's clock; `None` = for ever. A worker looks after it; who
+    /// takes jobs with a [`Reader`](crate::Reader) looks for themselves.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        let since = Duration::from_millis(self.header.deadline_ms);
+        (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
+    }
+
+    /// The span that pushed it, for a link from the span that handles it.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.header.trace
+    }
+
+    /// Whether the payload is kept aside. [`Job::payload`] is empty then, except in a handler's job;
+    /// [`Queue::payload`](crate::Queue::payload) fetches it.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        self.header.aside
+    }
+
+    pub(crate) fn with_payload(&self, payload: Bytes) -> Self {
+        Self { payload, ..self.clone() }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
     }
 
     pub(crate) fn element(&self) -> &Bytes {

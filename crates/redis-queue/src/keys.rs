@@ -1,9 +1,10 @@
 //! Every key of this crate. All keys of a queue share the tag `{queue}`.
 //!
-//! Only the keys of unique jobs have a TTL: a job that waits, runs or died must not vanish by itself, and the two
+//! The keys of unique jobs, results and payloads have a TTL; the others have none: a job that waits, runs or died must not vanish by itself, and the two
 //! sorted sets are what finds it. Each is empty, and so absent, when the queue is idle and clean.
 
-use redis_patterns_core::{FieldHasher, Key, Namespace, Tag};
+use crate::job::JobId;
+use redis_patterns_core::{FieldHasher, Key, Namespace, Tag, hex};
 
 const PATTERN: &str = "q";
 
@@ -48,8 +49,31 @@ impl Keys {
     /// `ns:q:{queue}:unique.<hash>`: id of the job that was pushed with a key; its TTL is the window
     /// in which no other is.
     pub(crate) fn unique(&self, key: &[u8]) -> Key {
-        let hash = FieldHasher::new("queue/unique").field(key).finish().to_hex();
-        self.namespace.part(PATTERN, &self.tag, &format!("unique.{}", &hash[..32]))
+        self.hashed("unique", key)
+    }
+
+    fn hashed(&self, kind: &'static str, name: &[u8]) -> Key {
+        let hash = FieldHasher::new("queue/unique").field(name).finish().to_hex();
+        self.namespace.part(PATTERN, &self.tag, &format!("{kind}.{}", &hash[..32]))
+    }
+
+    /// `ns:q:{queue}:result.<id>`: hash of what came of a job, and the channel that tells of a change;
+    /// its TTL is what the producer asked for.
+    pub(crate) fn result(&self, id: JobId) -> Key {
+        self.namespace.part(PATTERN, &self.tag, &format!("result.{}", hex(id.as_bytes())))
+    }
+
+    /// `ns:q:{queue}:cron.<hash>`: string, the last tick of a schedule in ms; its TTL outlasts the
+    /// longest time between two.
+    #[cfg(feature = "cron")]
+    pub(crate) fn cron(&self, name: &[u8]) -> Key {
+        self.hashed("cron", name)
+    }
+
+    /// `ns:q:{queue}:payload.<id>`: string, the payload of a job that is kept aside; its TTL counts from
+    /// when it was last read.
+    pub(crate) fn payload(&self, id: JobId) -> Key {
+        self.namespace.part(PATTERN, &self.tag, &format!("payload.{}", hex(id.as_bytes())))
     }
 
     /// `ns:q:{queue}:alive.<incarnation>`: channel that a worker's process listens to, for no

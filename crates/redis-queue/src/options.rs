@@ -1,18 +1,27 @@
 //! The settings of a queue and of its workers.
 
+use crate::aside::{Aside, BlobStore, Place};
 use crate::error::Error;
+use crate::trace::TraceParent;
 use redis_patterns_core::Backoff;
+use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
+/// Tells the span that pushes.
+type TraceSource = Arc<dyn Fn() -> Option<TraceParent> + Send + Sync>;
+
 /// The settings of a queue, the same for everyone who pushes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 #[must_use]
 pub struct QueueOptions {
     pub(crate) max_len: Option<NonZeroU64>,
     pub(crate) max_payload: usize,
     pub(crate) max_losses: u16,
     pub(crate) max_dead: u64,
+    pub(crate) trace: Option<TraceSource>,
+    pub(crate) aside: Option<Aside>,
 }
 
 impl QueueOptions {
@@ -43,11 +52,73 @@ impl QueueOptions {
         self.max_dead = jobs.get();
         self
     }
+
+    /// Payloads of more than `over` bytes are kept in a key of their own under the queue's tag, and
+    /// the job carries only its id: every move of the job then costs the same whatever its payload.
+    /// All payloads are in the job unless this or [`aside_in`](QueueOptions::aside_in) is set; 4 kB
+    /// is a good place to begin.
+    ///
+    /// A payload is deleted after its job is done. If that does not happen, because the process died
+    /// or the job did, it goes by itself `keep` after it was last read: so `keep` must be longer than
+    /// any job waits, and is how long a dead letter can be replayed. A delay is added to it. A job
+    /// whose payload is gone is a dead letter.
+    ///
+    /// A push takes one round trip more for each such payload, and so do each run and the end. Set the
+    /// same for producers and workers.
+    pub fn aside(mut self, over: NonZeroUsize, keep: Duration) -> Self {
+        self.aside = Some(Aside { over: over.get(), place: Place::Redis { keep } });
+        self
+    }
+
+    /// Payloads of more than `over` bytes are kept in `store`; as [`aside`](QueueOptions::aside)
+    /// otherwise.
+    pub fn aside_in(mut self, over: NonZeroUsize, store: impl BlobStore) -> Self {
+        self.aside = Some(Aside { over: over.get(), place: Place::Store(Arc::new(store)) });
+        self
+    }
+
+    /// Where the trace context of each push comes from: with OpenTelemetry, the current span's. It
+    /// is called once for each push; without it, and where it says `None`, jobs carry none.
+    ///
+    /// ```
+    /// use redis_queue::{QueueOptions, TraceParent};
+    ///
+    /// fn current() -> Option<TraceParent> {
+    ///     // From your tracing library: a propagator's `traceparent`, for example.
+    ///     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok()
+    /// }
+    /// let options = QueueOptions::default().trace_with(current);
+    /// # let _ = options;
+    /// ```
+    pub fn trace_with(mut self, current: impl Fn() -> Option<TraceParent> + Send + Sync + 'static) -> Self {
+        self.trace = Some(Arc::new(current));
+        self
+    }
+}
+
+impl fmt::Debug for QueueOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueOptions")
+            .field("max_len", &self.max_len)
+            .field("max_payload", &self.max_payload)
+            .field("max_losses", &self.max_losses)
+            .field("max_dead", &self.max_dead)
+            .field("aside", &self.aside)
+            .field("trace_with", &self.trace.is_some())
+            .finish()
+    }
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { max_len: None, max_payload: 1 << 20, max_losses: 5, max_dead: 100_000 }
+        Self {
+            max_len: None,
+            max_payload: 1 << 20,
+            max_losses: 5,
+            max_dead: 100_000,
+            trace: None,
+            aside: None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the calls answer, and what a handler answers.
 
 use crate::job::JobId;
+use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
 
@@ -71,6 +72,12 @@ impl Settled {
 pub enum Outcome {
     /// It is done: it is removed.
     Done,
+    /// It is done, and this came of it: kept for whoever asked with
+    /// [`NewJob::keep_result`](crate::NewJob::keep_result), else dropped.
+    DoneWith {
+        /// What [`Queue::result`](crate::Queue::result) tells.
+        result: Bytes,
+    },
     /// It failed and should run again after a wait that grows with its failures; past the most
     /// failures it goes to the dead letters.
     Retry {
@@ -91,7 +98,7 @@ pub enum Outcome {
     },
 }
 
-/// What a handler may return: nothing, an [`Outcome`], or a `Result` whose error becomes
+/// What a handler may return: nothing, an [`Outcome`], or a `Result` of these whose error becomes
 /// [`Outcome::Retry`].
 pub trait IntoOutcome {
     /// The outcome.
@@ -110,10 +117,10 @@ impl IntoOutcome for () {
     }
 }
 
-impl<E: fmt::Display> IntoOutcome for Result<(), E> {
+impl<T: IntoOutcome, E: fmt::Display> IntoOutcome for Result<T, E> {
     fn into_outcome(self) -> Outcome {
         match self {
-            Ok(()) => Outcome::Done,
+            Ok(outcome) => outcome.into_outcome(),
             Err(error) => Outcome::Retry { reason: error.to_string() },
         }
     }

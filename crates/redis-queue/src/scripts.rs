@@ -1,10 +1,18 @@
 //! One typed function per script or command; nothing else knows their wire shapes.
 
+#[cfg(feature = "cron")]
+mod fire;
 mod inspect;
+mod payload;
 mod produce;
+mod report;
 
+#[cfg(feature = "cron")]
+pub(crate) use fire::{Fired, fire};
 pub(crate) use inspect::{dead_letters, delete_dead, inspect, peek, replay};
-pub(crate) use produce::{Due, depth, promote, push, push_unique, schedule};
+pub(crate) use payload::{delete_payload, get_payload, put_payload};
+pub(crate) use produce::{Due, clock, depth, promote, push, push_unique, schedule};
+pub(crate) use report::{State, report, result};
 
 use crate::keys::Keys;
 use crate::reader::Session;

@@ -1,15 +1,16 @@
 //! The names of the metrics (feature `metrics`), and what they count. No label holds a name or an id.
 //!
-//! Each run of a handler is also a span `queue.handle` at debug level, with the fields `jobs` and
-//! `micros`, how long it ran.
+//! Each push is also a span `queue.push` at debug level, with its `outcome`. Each run of a handler is a
+//! span `queue.handle`, with the fields `jobs`, `micros`, how long it ran, and `traceparent`, the
+//! span that pushed the first of them, if the job carries it.
 
 use crate::error::Error;
 use crate::outcome::Pushed;
 use crate::reader::HeldJob;
 use redis_patterns_core::telemetry::{TARGET, count, seconds};
 use std::time::{Duration, SystemTime};
-use tracing::Span;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 /// Calls that pushed. Label: `outcome` (`accepted`, `duplicate`, `full`, `error`).
 pub const PUSHES: &str = "redis_patterns_queue_pushes_total";
@@ -28,14 +29,17 @@ pub const ADOPTED: &str = "redis_patterns_queue_adopted_total";
 /// Leases of this process that ended before it did. No labels.
 pub const LEASES_LOST: &str = "redis_patterns_queue_leases_lost_total";
 
-/// Counts one push, and passes on what became of it.
-pub(crate) fn pushed(answer: Result<Pushed, Error>) -> Result<Pushed, Error> {
+/// Runs one push in its span, counts it, and passes on what became of it.
+pub(crate) async fn pushing(push: impl Future<Output = Result<Pushed, Error>>) -> Result<Pushed, Error> {
+    let span = tracing::debug_span!(target: TARGET, "queue.push", outcome = Empty);
+    let answer = push.instrument(span.clone()).await;
     let outcome = match &answer {
         Ok(Pushed::Accepted { .. }) => "accepted",
         Ok(Pushed::Duplicate { .. }) => "duplicate",
         Ok(Pushed::Full { .. }) => "full",
         Err(_) => "error",
     };
+    span.record("outcome", outcome);
     count(PUSHES, &[("outcome", outcome)], 1);
     answer
 }
@@ -46,7 +50,13 @@ pub(crate) fn span(jobs: &[HeldJob]) -> Span {
         let waited = SystemTime::now().duration_since(job.id().pushed_at());
         seconds(WAITED_SECONDS, &[], waited.unwrap_or_default());
     }
-    tracing::debug_span!(target: TARGET, "queue.handle", jobs = jobs.len(), micros = Empty)
+    let span = tracing::debug_span!(
+        target: TARGET, "queue.handle", jobs = jobs.len(), micros = Empty, traceparent = Empty
+    );
+    if let Some(parent) = jobs.first().and_then(|job| job.trace()) {
+        span.record("traceparent", tracing::field::display(parent));
+    }
+    span
 }
 
 /// Counts one run of a handler.

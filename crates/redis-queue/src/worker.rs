@@ -1,7 +1,7 @@
 //! The loop that runs a handler for each job.
 
 use crate::error::Error;
-use crate::handler::{Handler, outcomes};
+use crate::handler::Handler;
 use crate::options::WorkerOptions;
 use crate::outcome::{Outcome, Settled};
 use crate::reader::{HeldJob, Reader};
@@ -53,7 +53,6 @@ impl Worker {
             give_up: CancellationToken::new(),
             max_failures: options.max_failures,
             backoff: options.backoff,
-            timeout: options.timeout,
             tally: Tally::default(),
         });
         let task = tokio::spawn(run(reader, crew, stop.clone(), options.drain));
@@ -87,7 +86,6 @@ struct Crew<H> {
     give_up: CancellationToken,
     max_failures: u32,
     backoff: Backoff,
-    timeout: Option<Duration>,
     tally: Tally,
 }
 
@@ -186,7 +184,7 @@ impl<H: Handler> Crew<H> {
     async fn work(&self, held: Vec<HeldJob>) {
         let (span, started) = (telemetry::span(&held), Instant::now());
         let jobs = held.iter().map(|held| held.job().clone()).collect();
-        let handled = outcomes(self.handler.handle(jobs), held.len(), self.timeout);
+        let handled = self.handler.handle(jobs);
         let outcomes = tokio::select! {
             biased;
             () = any_lost(&held) => None,
@@ -217,7 +215,7 @@ impl<H: Handler> Crew<H> {
                 let _ = held.release().await;
                 return;
             }
-            Ended::Handled(Outcome::Done) => {
+            Ended::Handled(Outcome::Done | Outcome::DoneWith { .. }) => {
                 count(&self.tally.done);
                 held.ack().await
             }
@@ -233,7 +231,7 @@ impl<H: Handler> Crew<H> {
 
     async fn fail(&self, held: HeldJob, outcome: Outcome) -> Result<Settled, Error> {
         let (delay, reason) = match outcome {
-            Outcome::Done => return held.ack().await,
+            Outcome::Done | Outcome::DoneWith { .. } => return held.ack().await,
             Outcome::Dead { reason } => return held.bury(reason).await,
             Outcome::Retry { reason } => (self.backoff.delay(held.failures()), reason),
             Outcome::RetryIn { delay, reason } => (delay, reason),
@@ -258,7 +256,7 @@ enum Ended {
 impl Ended {
     fn name(&self) -> &'static str {
         match self {
-            Self::Handled(Outcome::Done) => "done",
+            Self::Handled(Outcome::Done | Outcome::DoneWith { .. }) => "done",
             Self::Handled(Outcome::Retry { .. } | Outcome::RetryIn { .. }) => "failed",
             Self::Handled(Outcome::Dead { .. }) => "dead",
             Self::Lost => "lost",

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{ask, key};
-use redis_patterns_core::{Args, Key, Redis, Script, Value};
+use redis_patterns_core::{Args, FromReply as _, Key, Redis, Script, Value};
 use redis_patterns_testkit::harness::TestRedis;
 use redis_patterns_testkit::on_every_topology;
 
@@ -215,5 +215,49 @@ on_every_topology! {
         let (first, second) = twice(&t.redis, &script!("replay"), &[&keys.dead, &keys.pending], args).await;
         assert_eq!((first, second), (ints(&[1]), ints(&[0])));
         assert_eq!(len(&t, &keys.pending).await, 1);
+    }
+}
+
+on_every_topology! {
+    async fn report_twice_notes_the_same_and_an_earlier_hand_out_nothing(t: TestRedis) {
+        let result = key(&t.redis, "q", "result.1");
+        let report = |delivery: i64, state: &'static str, value: &'static str| {
+            Args::new().int(delivery).word(state).word(value).int(60_000)
+        };
+        let (first, second) = twice(&t.redis, &script!("report"), &[&result], report(2, "running", "half")).await;
+        assert_eq!((first, second), (Value::Int(1), Value::Int(1)));
+        let (first, second) = twice(&t.redis, &script!("report"), &[&result], report(1, "done", "old")).await;
+        assert_eq!((first, second), (Value::Int(0), Value::Int(0)));
+        let (first, second) = twice(&t.redis, &script!("report"), &[&result], report(2, "done", "all")).await;
+        assert_eq!((first, second), (Value::Int(1), Value::Int(1)));
+        let (first, _) = twice(&t.redis, &script!("report"), &[&result], report(3, "running", "late")).await;
+        assert_eq!(first, Value::Int(0), "done stays done");
+        let known: Vec<String> = ask(&t.redis, "HVALS", &result, Args::new()).await;
+        assert_eq!(known, ["done", "2", "all"]);
+        assert!(t.ttl_ms(result.as_str()).await > 0);
+    }
+
+    async fn fire_twice_adds_one_job_and_none_before_its_tick(t: TestRedis) {
+        let keys = keys(&t.redis);
+        let last = key(&t.redis, "q", "cron.1");
+        let fire = |tick_ms: i64| Args::new().int(NOW_US).int(tick_ms).bytes(envelope(1)).int(60_000);
+        let all = [&last, &keys.pending];
+        let (first, second) = twice(&t.redis, &script!("fire"), &all, fire(NOW_MS + 1)).await;
+        assert_eq!(first, second);
+        assert_eq!(<(i64, i64, i64)>::from_reply(first), Some((0, NOW_MS, 0)), "not due");
+        let (first, second) = twice(&t.redis, &script!("fire"), &all, fire(NOW_MS)).await;
+        assert_eq!(<(i64, i64, i64)>::from_reply(first), Some((1, NOW_MS, NOW_MS)));
+        assert_eq!(<(i64, i64, i64)>::from_reply(second), Some((0, NOW_MS, NOW_MS)));
+        let (first, _) = twice(&t.redis, &script!("fire"), &all, fire(NOW_MS - 5)).await;
+        assert_eq!(<(i64, i64, i64)>::from_reply(first), Some((0, NOW_MS, NOW_MS)), "an older one is over");
+        assert_eq!(ask::<u64>(&t.redis, "LLEN", &keys.pending, Args::new()).await, 1);
+        assert!(t.ttl_ms(last.as_str()).await > 0);
+    }
+
+    async fn clock_tells_the_time_it_is_given(t: TestRedis) {
+        let keys = keys(&t.redis);
+        let (first, second) = twice(&t.redis, &script!("clock"), &[&keys.pending], Args::new().int(NOW_US)).await;
+        assert_eq!(first, second);
+        assert_eq!(i64::from_reply(first), Some(NOW_MS));
     }
 }

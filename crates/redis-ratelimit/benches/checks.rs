@@ -13,14 +13,14 @@ use fred::interfaces::ClientLike;
 use fred::types::config::Config;
 use fred::types::{Builder, ClusterHash, CustomCommand, Value};
 use redis_patterns_testkit::faults::resp::Conn;
+use redis_patterns_testkit::harness::spread;
 use redis_patterns_testkit::servers::{Backend, Running, ServerChoice, Topology, start};
 use redis_ratelimit::{
-    ApproximateWindow, FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow, Source,
-    TokenBucket, WhenDown,
+    ApproximateWindow, Calendar, FixedWindow, Gate, Policy, RateLimiter, Redis, SlidingLog, SlidingWindow,
+    Source, TokenBucket, WhenDown,
 };
 use std::hint::black_box;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -36,39 +36,12 @@ fn policies(limit: u64) -> Vec<(&'static str, Policy)> {
     let limit = many(limit);
     vec![
         ("FixedWindow", FixedWindow::new("b", limit, HOUR).unwrap().into()),
+        ("FixedWindow of the calendar", FixedWindow::calendar("b", limit, Calendar::Day).unwrap().into()),
         ("TokenBucket", TokenBucket::new("b", limit, HOUR).unwrap().into()),
         ("SlidingLog", SlidingLog::new("b", limit, HOUR).unwrap().into()),
         ("SlidingWindow", SlidingWindow::new("b", limit, HOUR).unwrap().into()),
         ("ApproximateWindow", ApproximateWindow::new("b", limit, HOUR).unwrap().into()),
     ]
-}
-
-/// Runs `calls` calls in all over `tasks` tasks and says how long that took.
-async fn spread<F, Fut>(tasks: u64, calls: u64, call: F) -> Duration
-where
-    F: Fn(u64) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = ()> + Send,
-{
-    let next = std::sync::Arc::new(AtomicU64::new(0));
-    let started = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (call, next) = (call.clone(), next.clone());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= calls {
-                        return;
-                    }
-                    call(number).await;
-                }
-            })
-        })
-        .collect();
-    for task in running {
-        task.await.unwrap();
-    }
-    started.elapsed()
 }
 
 struct Bench {
@@ -236,14 +209,17 @@ fn on_the_server(bench: &Bench) {
             let limiter = limiter.clone();
             async move { assert!(limiter.check((number % SUBJECTS).to_string()).await.unwrap().is_allowed()) }
         };
-        let memory = bench.info("memory", "used_memory");
+        let memory = || bench.info("memory", "used_memory");
+        let empty = memory();
         bench.runtime.block_on(spread(64, SUBJECTS, check.clone()));
-        let bytes = (bench.info("memory", "used_memory") - memory) / SUBJECTS as f64;
+        let one = (memory() - empty) / SUBJECTS as f64;
         let before = cpu();
         bench.runtime.block_on(spread(64, CALLS, check));
         let micros = (cpu() - before) * 1e6 / CALLS as f64;
+        let many = (memory() - empty) / SUBJECTS as f64;
         println!(
-            "{name}: {micros:.1} us of the server's processor a decision, {bytes:.0} B a subject after one unit"
+            "{name}: {micros:.1} us of the server's processor a decision, {one:.0} B a subject after one unit, {many:.0} B after {}",
+            1 + CALLS / SUBJECTS
         );
     }
 }

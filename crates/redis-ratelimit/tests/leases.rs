@@ -99,6 +99,16 @@ on_every_topology! {
         }
     }
 
+    async fn a_chunk_whose_asker_went_away_is_spent_by_others(t: TestRedis) {
+        let gate = leased(&t.redis, FixedWindow::new("test", many(300), HOUR).unwrap(), 100, LONG);
+        for _ in 0..20 {
+            // Polled once and dropped.
+            let _ = tokio::time::timeout(Duration::ZERO, gate.check("ann")).await;
+        }
+        assert_eq!(gate.check("ann").await.unwrap().source, Source::Lease);
+        assert_eq!(gate.limiter().peek("ann").await.unwrap().remaining, 200);
+    }
+
     async fn what_nobody_spends_goes_back_when_its_time_is_over(t: TestRedis) {
         let gate = leased(&t.redis, FixedWindow::new("test", many(300), HOUR).unwrap(), 100, Duration::from_millis(50));
         assert!(gate.check("ann").await.unwrap().is_allowed());

@@ -56,3 +56,28 @@ async fn every_decision_is_counted_once_with_its_source() {
     let expected = expected.map(|(name, labels, count)| (format!("{name}{labels}"), count));
     assert_eq!(seen(&snapshots), BTreeMap::from(expected));
 }
+
+#[cfg(feature = "tower")]
+#[tokio::test]
+async fn a_shadow_denial_is_counted() {
+    use axum::http::Request;
+    use redis_ratelimit::http::{By, RateLimitLayer};
+    use tower::{Layer as _, ServiceExt as _, service_fn};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let server = own::standalone(Options::new()).await;
+    let t = TestRedis::at(server.url()).await;
+    let gate = Gate::new(hourly(&t.redis, 1), WhenDown::FailOpen);
+    let layer = RateLimitLayer::new(gate, By::path()).shadow();
+    for _ in 0..3 {
+        let handler =
+            service_fn(async |_| Ok::<_, std::convert::Infallible>(http::Response::new(String::new())));
+        let answer = layer.layer(handler).oneshot(Request::get("/x").body(()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let seen = seen(&snapshots);
+    assert_eq!(seen.get(telemetry::SHADOW_DENIALS), Some(&2), "{seen:?}");
+    assert_eq!(seen.get(&format!("{} denied redis", telemetry::DECISIONS)), Some(&2));
+}

@@ -8,10 +8,10 @@
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use redis_patterns_core::{Args, Redis, Tag};
-use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::harness::{TestRedis, spread};
 use redis_session::{LogIn, Login, PlainSessions, SessionId, Sessions};
 use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tower_sessions_core_014::SessionStore as _;
 use tower_sessions_core_014::session::{Id, Record};
@@ -78,29 +78,6 @@ async fn peer_save(held: Held) {
     held.store.save(&held.record).await.unwrap();
 }
 
-/// The time that `times` calls take, spread over so many tasks.
-async fn spread<F: Future<Output = ()> + Send + 'static>(
-    tasks: u64,
-    times: u64,
-    call: impl Fn() -> F + Clone + Send + 'static,
-) -> Duration {
-    let start = Instant::now();
-    let running: Vec<_> = (0..tasks)
-        .map(|task| {
-            let (call, own) = (call.clone(), times / tasks + u64::from(task < times % tasks));
-            tokio::spawn(async move {
-                for _ in 0..own {
-                    call().await;
-                }
-            })
-        })
-        .collect();
-    for task in running {
-        task.await.unwrap();
-    }
-    start.elapsed()
-}
-
 async fn prepare(t: &TestRedis) -> Held {
     let sessions = Sessions::new(t.redis.clone());
     let LogIn::Begun(users) = sessions.log_in(Login::of("42"), &value()).await.unwrap() else { panic!() };
@@ -129,7 +106,7 @@ impl Bench<'_> {
         self.group.bench_function(BenchmarkId::new(name, tasks), |bench| {
             bench.to_async(&self.runtime).iter_custom(|times| {
                 let held = self.held.clone();
-                spread(tasks, times, move || call(held.clone()))
+                spread(tasks, times, move |_| call(held.clone()))
             });
         });
     }

@@ -19,13 +19,13 @@ pub enum Error {
         /// How long it may be.
         limit: usize,
     },
-    /// [`Sessions::modify`](crate::Sessions::modify) found the session changed by others each time;
+    /// [`Sessions::modify`](crate::Sessions::modify) or
+    /// [`rotate_with`](crate::Sessions::rotate_with) found the session changed by others each time;
     /// nothing was written.
     #[error("session: others changed the session at each of {0} tries")]
     Contended(u32),
     /// The [recorder](crate::SessionRecorder) failed, after Redis did what was asked: a session that
-    /// began was ended again, one that was revoked is gone, one that was rotated has an id that
-    /// nobody knows.
+    /// began or was rotated was ended then, and one that was revoked is gone.
     #[error("session: it could not be recorded")]
     Recorder(#[source] Box<dyn StdError + Send + Sync>),
     /// Redis did not do what was asked, or a value could not be encoded or decoded.

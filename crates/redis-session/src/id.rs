@@ -13,8 +13,8 @@ pub(crate) const SUBJECT: usize = 16;
 /// What a session's cookie holds: 128 bits that name its place, and a secret of 256 random bits; 96
 /// hexadecimal digits.
 ///
-/// Who has it is logged in, so `Debug` shows nothing of it and Redis holds only the SHA-256 of the
-/// secret. The place is the same for all sessions of a user, a hash of their name, and random for
+/// Who has it is logged in, so `Debug` shows nothing of it and Redis holds only its SHA-256. The
+/// place is the same for all sessions of a user, a hash of their name, and random for
 /// sessions of nobody: all keys that an operation needs share a slot, and are found by the id alone.
 ///
 /// ```
@@ -44,7 +44,8 @@ pub struct SessionId([u8; PLACE + SECRET]);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OneTimeToken([u8; SUBJECT + SECRET]);
 
-/// Which session this is, to those who may know of it but not use it: the SHA-256 of its secret.
+/// Which session this is, to those who may know of it but not use it: the SHA-256 of its
+/// id.
 ///
 /// It names a session in a list of devices, in a form that ends one of them, and in a database. It
 /// cannot be turned into an id.
@@ -100,7 +101,7 @@ impl SessionId {
     /// Which session it is, without the means to use it.
     #[must_use]
     pub fn reference(&self) -> SessionRef {
-        let hash = FieldHasher::new("redis-session/session").field(&self.0[PLACE..]).finish();
+        let hash = FieldHasher::new("redis-session/session").field(self.0).finish();
         SessionRef(*hash.as_bytes())
     }
 }

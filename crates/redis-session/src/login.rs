@@ -21,6 +21,8 @@ pub struct Login<'a> {
     pub(crate) user: &'a str,
     pub(crate) device: &'a str,
     pub(crate) replaces: Option<&'a SessionId>,
+    /// A session that will be replaced later: the limit does not count it.
+    pub(crate) uncounted: Option<&'a SessionId>,
 }
 
 impl<'a> Login<'a> {
@@ -29,7 +31,7 @@ impl<'a> Login<'a> {
     /// [`Sessions::revoke_all`](crate::Sessions::revoke_all) finds the sessions again.
     #[must_use]
     pub const fn of(user: &'a str) -> Self {
-        Self { user, device: "", replaces: None }
+        Self { user, device: "", replaces: None, uncounted: None }
     }
 
     /// What [`Sessions::list`](crate::Sessions::list) shows of this session, such as the browser and
@@ -42,10 +44,16 @@ impl<'a> Login<'a> {
     }
 
     /// The session that this browser had before, which ends once the new one is there: the anonymous
-    /// one, or another user's.
+    /// one, or one of a user. [`max_sessions`](crate::Options::max_sessions) does not count it.
     #[must_use]
     pub const fn replaces(mut self, id: &'a SessionId) -> Self {
-        self.replaces = Some(id);
+        (self.replaces, self.uncounted) = (Some(id), Some(id));
+        self
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) const fn uncounted(mut self, id: &'a SessionId) -> Self {
+        self.uncounted = Some(id);
         self
     }
 }

@@ -13,6 +13,11 @@ const LARGEST_MS: u128 = 1 << 40;
 
 /// Settings of a [`Sessions`](crate::Sessions) store.
 ///
+/// # When the type of the value changes
+///
+/// Sessions written before must still be read: a new field without `#[serde(default)]` makes each load
+/// of an older session an error, up to its [absolute](Self::absolute) time.
+///
 /// ```
 /// use redis_session::Options;
 /// use std::time::Duration;
@@ -97,7 +102,8 @@ impl Options {
     }
 
     /// How many sessions one user may have at a time; any number unless set. ASVS 5.0 (7.1.2) asks
-    /// for a documented limit.
+    /// for a documented limit. The session that a log-in [replaces](crate::Login::replaces) is not
+    /// counted: until it is ended there may be one more.
     #[must_use]
     pub const fn max_sessions(mut self, limit: NonZeroU32, when_full: WhenFull) -> Self {
         self.limit = Some((limit, when_full));

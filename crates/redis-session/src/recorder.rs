@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::id::{SessionId, SessionRef};
+use crate::sessions::Revocation;
 use crate::telemetry;
 use async_trait::async_trait;
 use std::error::Error as StdError;
@@ -45,11 +46,17 @@ pub enum Event<'a> {
         /// As in `Touched`.
         idle: Duration,
     },
-    /// It was ended, by its user or to make room. Said again if it is ended twice.
+    /// It was ended, by its user or to make room. Said again if it is ended twice, and said of names
+    /// that no session ever had.
     #[non_exhaustive]
     Revoked {
         /// Which.
         session: SessionRef,
+        /// Whose it must be; anybody's if `None`.
+        user: Option<&'a str>,
+        /// Whether Redis still had it. If not, a revocation before may not have been recorded, or it
+        /// has expired.
+        met: Revocation,
     },
     /// Every session of a user was ended.
     #[non_exhaustive]
@@ -70,6 +77,14 @@ pub enum Event<'a> {
 /// It is told after Redis was, and before the caller. A session that could not be recorded as begun
 /// is ended again, so none is used that the record does not know. That one expired is not told:
 /// Redis tells nobody. It follows from `Begun` and `Touched`, at the latest in the time they name.
+///
+/// Two events of one user that happen at the same time may be told in another order than they
+/// happened in: a session that `revoke_all` ended while its log-in or rotation was being recorded can
+/// stay recorded as active until its time is over, and one that was rotated at that moment as
+/// revoked although it lives on. What is recorded is history; only Redis says who is logged in.
+///
+/// Of a call that is not cancel safe and is dropped half-way, or whose reply is lost, nothing may be told.
+///
 /// The module `sql` (feature `sqlx`) does this for Postgres and SQLite.
 #[async_trait]
 pub trait SessionRecorder: Send + Sync {
@@ -78,7 +93,7 @@ pub trait SessionRecorder: Send + Sync {
     /// # Errors
     ///
     /// Those of the record. The caller gets them as [`Error::Recorder`]; of `Touched` they are
-    /// counted and dropped, so that a database that is away logs nobody out.
+    /// counted and dropped, so that a session is used on while a database is away.
     async fn record(&self, event: Event<'_>) -> Result<(), Box<dyn StdError + Send + Sync>>;
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod one_time;
 #[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
 pub(crate) mod tower;
 
+use crate::id::SessionRef;
 use crate::keys::SessionKeys;
 use crate::options::{Options, WhenFull};
 use crate::version::Version;
@@ -46,12 +47,14 @@ fn unknown_code(script: &Script) -> Error {
     Error::reply(script.name(), "the script answered a code that its head does not name")
 }
 
-/// Begins a session; `rest` is what [`stored::rest`](crate::stored::rest) gives.
+/// Begins a session; `rest` is what [`stored::rest`](crate::stored::rest) gives. The limit holds for
+/// the sessions beside the one that is `uncounted`.
 pub(crate) async fn create(
     redis: &Redis,
     keys: &SessionKeys,
     rest: Bytes,
     owned: bool,
+    uncounted: Option<SessionRef>,
     options: &Options,
 ) -> Result<Created, Error> {
     let member = if owned { keys.member.as_str() } else { "" };
@@ -61,6 +64,7 @@ pub(crate) async fn create(
     };
     let args = times(redis, options).millis(options.absolute_timeout()).shared(rest).bytes(member);
     let args = args.int(i64::from(limit)).int(i64::from(end_oldest));
+    let args = args.bytes(uncounted.map_or_else(String::new, |session| session.to_string()));
     match redis.run::<(u32, Vec<String>)>(&CREATE, &[&keys.session, &keys.index], &args).await? {
         (1, ended) => Ok(Created::Begun(ended)),
         (0, _) => Ok(Created::Taken),
@@ -119,20 +123,24 @@ pub(crate) async fn update(
     }
 }
 
-/// Whether the session was there and now has the key of `renamed`, and that alone.
+/// Gives the session the key of `renamed`, and that alone, if it is there and, if one is given, has
+/// the version `expected`.
 pub(crate) async fn rotate(
     redis: &Redis,
     keys: &SessionKeys,
     renamed: &SessionKeys,
     value: Bytes,
+    expected: Option<&Version>,
     version: &Version,
     options: &Options,
-) -> Result<bool, Error> {
-    let args = times(redis, options).bytes(&keys.member).bytes(&renamed.member);
+) -> Result<Replaced, Error> {
+    let expected = expected.map_or("", Version::as_str);
+    let args = times(redis, options).bytes(&keys.member).bytes(&renamed.member).bytes(expected);
     let args = args.bytes(version.as_str()).shared(value);
     match redis.run::<u32>(&ROTATE, &[&keys.session, &renamed.session, &keys.index], &args).await? {
-        1 | 2 => Ok(true),
-        0 => Ok(false),
+        1 | 2 => Ok(Replaced::Yes),
+        3 => Ok(Replaced::Changed),
+        0 => Ok(Replaced::Gone),
         _ => Err(unknown_code(&ROTATE)),
     }
 }

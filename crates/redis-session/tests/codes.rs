@@ -55,6 +55,20 @@ on_every_topology! {
         assert_eq!(t.keys().await, Vec::<String>::new());
     }
 
+    async fn fewer_guesses_hold_for_codes_that_are_out(t: TestRedis) {
+        let (before, failures) = (codes(&t), NonZeroU32::new(5).unwrap());
+        let code = issue(&before, "ann", 42).await;
+        for left in [2, 1] {
+            assert_eq!(before.verify("ann", &not(&code)).await.unwrap(), Verdict::Wrong { left });
+        }
+        let fewer = CodeOptions::new().attempts(NonZeroU32::MIN).failures(failures, 60 * MINUTE);
+        let now = codes_with(&t, fewer.cool_down(Duration::ZERO));
+        for guess in [&not(&code), code.expose()] {
+            assert_eq!(now.verify("ann", guess).await.unwrap(), Verdict::NoCode);
+        }
+        assert_eq!(before.verify("ann", code.expose()).await.unwrap(), Verdict::NoCode);
+    }
+
     async fn gaps_in_a_guess_do_not_count(t: TestRedis) {
         let codes = codes(&t);
         let code = issue(&codes, "ann", 42).await;

@@ -10,7 +10,7 @@ use axum::http::header::{CACHE_CONTROL, COOKIE, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::get;
 use redis_patterns_testkit::faults::Proxy;
-use redis_patterns_testkit::harness::TestRedis;
+use redis_patterns_testkit::harness::{TestRedis, eventually};
 use redis_patterns_testkit::on_every_topology;
 use redis_session::http::{SameSite, Session, SessionLayer};
 use redis_session::{Error, LogIn, Login, Options, Sessions, WhenFull};
@@ -59,6 +59,7 @@ async fn act(Path(steps): Path<String>, session: Session<Value>, gate: Gate) -> 
                 Ok(())
             }
             "fail" => return (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+            "panic" => panic!("as the test wants it"),
             other => panic!("no step {other}"),
         };
         if done.is_err() {
@@ -210,6 +211,65 @@ on_every_topology! {
         let _first = service.get("in:ann", "").await.pair();
         let second = service.get("in:ann", "").await;
         assert_eq!((second.status, second.cookie()), (409, None));
+    }
+
+    async fn who_logs_in_again_takes_no_second_place(t: TestRedis) {
+        let options = Options::new().max_sessions(NonZeroU32::MIN, WhenFull::Refuse);
+        let sessions = Sessions::with_options(t.redis.clone(), options).unwrap();
+        let service = Service::with(SessionLayer::new(sessions.clone()));
+        let first = service.get("in:ann", "").await.pair();
+        assert_eq!(service.get("in:ann+fail", &first).await.status, 500);
+        assert_eq!(service.get("look", &first).await.body, r#"Some({"ann": 1})"#);
+        assert_eq!(service.get("in:ann", &first).await.status, 200);
+        assert_eq!(sessions.list("ann").await.unwrap().len(), 1);
+    }
+
+    async fn a_client_that_goes_away_is_logged_out_all_the_same(t: TestRedis) {
+        let service = Service::of(&t);
+        for steps in ["out+gate", "in:ann+out+gate", "in:ann+gate"] {
+            let cookie = service.get("set:a", "").await.pair();
+            let slow = service.start(steps, &cookie).await;
+            slow.abort();
+            assert!(slow.await.is_err());
+            let kept = if steps.contains("out") { 0 } else { 1 };
+            eventually("what nobody may use ends", || async {
+                t.keys().await.iter().filter(|key| !key.ends_with(":index")).count() == kept
+            }).await;
+            let found = service.get("look", &cookie).await.body;
+            assert_eq!(found, if kept == 0 { "None" } else { r#"Some({"a": 1})"# }, "{steps}");
+        }
+    }
+
+    async fn a_handler_that_panics_after_a_log_out_has_logged_out(t: TestRedis) {
+        let service = Service::of(&t);
+        let cookie = service.get("set:a", "").await.pair();
+        let panicking = tokio::spawn({
+            let (service, cookie) = (service.clone(), cookie.clone());
+            async move { service.get("out+panic", &cookie).await }
+        });
+        assert!(panicking.await.is_err());
+        eventually("the session ends", || async { t.keys().await.is_empty() }).await;
+        assert_eq!(service.get("look", &cookie).await.body, "None");
+    }
+
+    async fn a_log_in_that_was_revoked_meanwhile_sets_no_cookie(t: TestRedis) {
+        let (service, sessions) = (Service::of(&t), Sessions::<Value>::new(t.redis.clone()));
+        let slow = service.start("in:ann+set:b+gate", "").await;
+        let _ = sessions.revoke_all("ann").await.unwrap();
+        assert_eq!(service.finish(slow).await.cookie(), None);
+    }
+
+    async fn a_change_beside_a_renewal_is_kept(t: TestRedis) {
+        let service = Service::of(&t);
+        for (steps, found) in
+            [("look+renew+gate", r#"Some({"a": 1, "c": 1})"#), ("set:b+renew+gate", r#"Some({"a": 1, "b": 1, "c": 1})"#)]
+        {
+            let cookie = service.get("set:a", "").await.pair();
+            let slow = service.start(steps, &cookie).await;
+            assert_eq!(service.get("set:c", &cookie).await.status, 200);
+            let renewed = service.finish(slow).await.pair();
+            assert_eq!(service.get("look", &renewed).await.body, found, "{steps}");
+        }
     }
 
     async fn a_renewed_session_has_one_id(t: TestRedis) {

@@ -10,7 +10,7 @@ use redis_patterns_testkit::harness::{TestRedis, own};
 use redis_patterns_testkit::on_every_topology;
 use redis_session::sql::{SessionRecord, SqlSessions, State};
 use redis_session::{
-    Error, Event, LogIn, Login, Options, Rotation, SessionId, SessionRecorder, Sessions, WhenFull,
+    Error, Event, LogIn, Login, Options, Revocation, Rotation, SessionId, SessionRecorder, Sessions, WhenFull,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
@@ -63,9 +63,13 @@ macro_rules! lives {
         sqlx::query(later).execute(&pool).await.unwrap();
         let expired = records.find(second.reference()).await.unwrap().unwrap();
         assert_eq!((expired.state, expired.user.as_deref()), (State::Expired, Some("42")));
-        // A log-out that comes later still does not rewrite what was.
-        let _ = sessions.revoke(&second).await.unwrap();
-        assert_eq!(records.find(second.reference()).await.unwrap().unwrap().state, State::Expired);
+        // That the session lived on was not recorded, but Redis still found it: its end is recorded.
+        assert_eq!(sessions.revoke(&second).await.unwrap(), Revocation::Revoked);
+        assert_eq!(records.find(second.reference()).await.unwrap().unwrap().state, State::Revoked);
+        // A log-out of a session that is over does not rewrite what was.
+        $t.delete_keys().await;
+        assert_eq!(sessions.revoke(&nobody).await.unwrap(), Revocation::AlreadyGone);
+        assert_eq!(records.find(nobody.reference()).await.unwrap().unwrap().state, State::Expired);
         let third = log_in(&sessions, "42", &4).await;
         let fourth = log_in(&sessions, "42", &5).await;
         let _ = sessions.revoke_others(&third).await.unwrap();
@@ -94,6 +98,87 @@ on_every_topology! {
         let sessions = sessions(&t, records.clone(), one);
         let (first, second) = (log_in(&sessions, "42", &1).await, log_in(&sessions, "42", &2).await);
         assert_eq!((state(&records, &first).await, state(&records, &second).await), (State::Revoked, State::Active));
+    }
+
+    async fn an_id_of_another_place_or_user_ends_no_record(t: TestRedis) {
+        let (records, _) = sqlite().await;
+        let sessions = sessions(&t, records.clone(), Options::new());
+        let id = log_in(&sessions, "42", &1).await;
+        let other = if id.expose().starts_with('0') { "1" } else { "0" };
+        let elsewhere = SessionId::parse(&format!("{other}{}", &id.expose()[1..])).unwrap();
+        assert_eq!(sessions.revoke(&elsewhere).await.unwrap(), Revocation::AlreadyGone);
+        assert_eq!(state(&records, &id).await, State::Active);
+        assert_eq!(sessions.revoke_listed("43", id.reference()).await.unwrap(), Revocation::AlreadyGone);
+        assert_eq!(state(&records, &id).await, State::Active);
+        assert_eq!(value(&sessions, &id).await, Some(1));
+        assert_eq!(sessions.revoke_listed("42", id.reference()).await.unwrap(), Revocation::Revoked);
+        assert_eq!(state(&records, &id).await, State::Revoked);
+    }
+
+    /// The rotation is recorded only after the end of all sessions was.
+    async fn a_rotation_that_is_recorded_late_revives_nothing(t: TestRedis) {
+        struct Late(SqlSessions<sqlx::Sqlite>, Sessions<u64>);
+        #[async_trait]
+        impl SessionRecorder for Late {
+            async fn record(&self, event: Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                if matches!(event, Event::Rotated { .. }) {
+                    let _ = self.1.revoke_all("42").await?;
+                }
+                self.0.record(event).await
+            }
+        }
+        let (records, _) = sqlite().await;
+        let prompt = sessions(&t, records.clone(), Options::new());
+        let late = sessions(&t, Late(records.clone(), prompt), Options::new());
+        let first = log_in(&late, "42", &1).await;
+        let Rotation::Rotated(second) = late.rotate(&first, &2).await.unwrap() else { panic!() };
+        assert_eq!(value(&late, &second).await, None);
+        assert_eq!((state(&records, &first).await, state(&records, &second).await), (State::Revoked, State::Revoked));
+    }
+
+    async fn what_made_room_is_recorded_although_the_new_one_is_not(t: TestRedis) {
+        struct NoneBegins(SqlSessions<sqlx::Sqlite>);
+        #[async_trait]
+        impl SessionRecorder for NoneBegins {
+            async fn record(&self, event: Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                if matches!(event, Event::Begun { .. }) { Err("the table is full".into()) } else { self.0.record(event).await }
+            }
+        }
+        let (records, _) = sqlite().await;
+        let one = Options::new().max_sessions(NonZeroU32::MIN, WhenFull::EndOldest);
+        let first = log_in(&sessions(&t, records.clone(), one.clone()), "42", &1).await;
+        let broken = sessions(&t, NoneBegins(records.clone()), one);
+        assert!(matches!(broken.log_in(Login::of("42"), &2).await, Err(Error::Recorder(_))));
+        assert_eq!(value(&broken, &first).await, None);
+        assert_eq!(state(&records, &first).await, State::Revoked);
+    }
+
+    async fn of_many_that_made_room_each_is_recorded_that_can_be(t: TestRedis) {
+        struct FailsOnce(SqlSessions<sqlx::Sqlite>, AtomicBool);
+        #[async_trait]
+        impl SessionRecorder for FailsOnce {
+            async fn record(&self, event: Event<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                if matches!(event, Event::Revoked { .. }) && !self.1.swap(true, Ordering::SeqCst) {
+                    return Err("the connection was cut".into());
+                }
+                self.0.record(event).await
+            }
+        }
+        let (records, _) = sqlite().await;
+        let wide = sessions(&t, records.clone(), Options::new());
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            ids.push(log_in(&wide, "42", &n).await);
+        }
+        let one = Options::new().max_sessions(NonZeroU32::MIN, WhenFull::EndOldest);
+        let narrow = sessions(&t, FailsOnce(records.clone(), AtomicBool::new(false)), one);
+        assert!(matches!(narrow.log_in(Login::of("42"), &9).await, Err(Error::Recorder(_))));
+        assert_eq!(t.keys().await.iter().filter(|key| key.ends_with(":index")).count(), 0);
+        let mut revoked = 0;
+        for id in &ids {
+            revoked += usize::from(state(&records, id).await == State::Revoked);
+        }
+        assert_eq!(revoked, 2);
     }
 
     async fn what_was_touched_ends_later(t: TestRedis) {
@@ -130,8 +215,11 @@ on_every_topology! {
         assert_eq!(t.keys().await, Vec::<String>::new());
         away.store(false, Ordering::SeqCst);
         let id = log_in(&sessions, "42", &1).await;
+        let stepping_up = log_in(&sessions, "42", &2).await;
         away.store(true, Ordering::SeqCst);
         assert_eq!(value(&sessions, &id).await, Some(1), "a database that is away logs nobody out");
+        assert!(matches!(sessions.rotate(&stepping_up, &3).await, Err(Error::Recorder(_))));
+        assert_eq!(sessions.list("42").await.unwrap().len(), 1, "an id that nobody knows takes a place");
         assert!(matches!(sessions.revoke(&id).await, Err(Error::Recorder(_))));
         assert_eq!(value(&sessions, &id).await, None, "it is gone all the same");
     }

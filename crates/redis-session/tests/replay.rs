@@ -55,8 +55,13 @@ impl Place {
     }
 
     async fn create(&self, name: &str, limit: i64) -> (i64, Vec<String>) {
+        self.create_beside(name, limit, "").await
+    }
+
+    /// Begins one that replaces `uncounted`.
+    async fn create_beside(&self, name: &str, limit: i64, uncounted: &str) -> (i64, Vec<String>) {
         let args = Args::new().int(NOW_US).int(30_000).int(60_000).bytes(format!("{OLD}u003devvalue"));
-        let args = args.bytes(name).int(limit).int(0);
+        let args = args.bytes(name).int(limit).int(0).bytes(uncounted);
         self.redis.run(&CREATE, &[&self.session(name), &self.index], &args).await.unwrap()
     }
 
@@ -84,7 +89,12 @@ on_every_topology! {
         }
         for _ in 0..2 {
             assert_eq!(place.create("b", 1).await, (2, vec![]));
+            assert_eq!(place.create_beside("b", 1, "c").await, (2, vec![]));
             assert_eq!(place.state().await, (vec![stored(0, OLD, "value"), None], one("a", 30_000), true));
+        }
+        for code in [1, 0, 0] {
+            assert_eq!(place.create_beside("b", 1, "a").await, (code, vec![]));
+            assert_eq!(place.state().await.1, [one("a", 30_000), one("b", 30_000)].concat());
         }
     }
 
@@ -147,16 +157,25 @@ on_every_topology! {
         let place = Place::of(&t);
         let (old, new) = (place.session("a"), place.session("b"));
         let keys = [&old, &new, &place.index];
-        let args = || {
-            let args = Args::new().int(NOW_US).int(30_000).bytes("a").bytes("b");
+        let args = |expected: &str| {
+            let args = Args::new().int(NOW_US).int(30_000).bytes("a").bytes("b").bytes(expected);
             args.bytes(NEW).bytes("new")
         };
-        assert_eq!(place.run::<i64>(&ROTATE, &keys, args()).await, 0);
-        assert_eq!(place.state().await, (vec![None, None], vec![], true));
-        place.create("a", 0).await;
-        for code in [1, 2, 2] {
-            assert_eq!(place.run::<i64>(&ROTATE, &keys, args()).await, code);
-            assert_eq!(place.state().await, (vec![None, stored(0, NEW, "new")], one("b", 30_000), true));
+        for expected in ["", OLD] {
+            assert_eq!(place.run::<i64>(&ROTATE, &keys, args(expected)).await, 0);
+            assert_eq!(place.state().await, (vec![None, None], vec![], true));
+            place.create("a", 0).await;
+            let before = place.state().await;
+            for _ in 0..2 {
+                assert_eq!(place.run::<i64>(&ROTATE, &keys, args("0000000000000003")).await, 3);
+                assert_eq!(place.state().await, before);
+            }
+            for code in [1, 2, 2] {
+                assert_eq!(place.run::<i64>(&ROTATE, &keys, args(expected)).await, code);
+                assert_eq!(place.state().await, (vec![None, stored(0, NEW, "new")], one("b", 30_000), true));
+            }
+            let gone = Args::new().bytes("b");
+            assert_eq!(place.run::<i64>(&REVOKE, &[&new, &place.index], gone).await, 1);
         }
     }
 

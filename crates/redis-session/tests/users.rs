@@ -145,6 +145,25 @@ on_every_topology! {
         let _four = log_in(&sessions, "42", &4).await;
     }
 
+    async fn the_session_that_a_log_in_replaces_takes_no_place(t: TestRedis) {
+        let refuse = at_most(1, WhenFull::Refuse);
+        let sessions = Sessions::<u64>::with_options(t.redis.clone(), refuse).unwrap();
+        let one = log_in(&sessions, "42", &1).await;
+        let LogIn::Begun(two) = sessions.log_in(Login::of("42").replaces(&one), &2).await.unwrap() else { panic!() };
+        assert_eq!(listed(&sessions, "42").await, [two.reference()]);
+        // What is gone or another's makes no room.
+        let others = log_in(&sessions, "43", &1).await;
+        for replaced in [&one, &others] {
+            assert_eq!(sessions.log_in(Login::of("42").replaces(replaced), &3).await.unwrap(), LogIn::Full);
+        }
+        assert_eq!(sessions.log_in(Login::of("42"), &3).await.unwrap(), LogIn::Full);
+        let oldest = Sessions::<u64>::with_options(t.redis.clone(), at_most(2, WhenFull::EndOldest)).unwrap();
+        let three = log_in(&oldest, "42", &3).await;
+        let LogIn::Begun(four) = oldest.log_in(Login::of("42").replaces(&three), &4).await.unwrap() else { panic!() };
+        let found = [value(&oldest, &two).await, value(&oldest, &three).await, value(&oldest, &four).await];
+        assert_eq!(found, [Some(2), None, Some(4)], "another device lost its session");
+    }
+
     async fn over_the_limit_the_one_unused_for_longest_makes_room(t: TestRedis) {
         let (sessions, clock) = with_clock(&t, at_most(2, WhenFull::EndOldest)).await;
         let one = log_in(&sessions, "42", &1).await;
@@ -209,5 +228,28 @@ on_every_topology! {
         let mut list = value(&sessions, &id).await.unwrap();
         list.sort_unstable();
         assert_eq!(list, (0..16).collect::<Vec<_>>());
+    }
+
+    async fn a_rotation_loses_no_change_that_was_answered(t: TestRedis) {
+        let sessions = Sessions::<Vec<u64>>::new(t.redis.clone());
+        for _ in 0..20 {
+            let id = log_in(&sessions, "42", &vec![]).await;
+            let tasks: Vec<_> = (0..8).map(|n| {
+                let (sessions, id) = (sessions.clone(), id.clone());
+                tokio::spawn(async move { (n, sessions.modify(&id, |list| list.push(n)).await.unwrap()) })
+            }).collect();
+            let Rotation::Rotated(rotated) = sessions.rotate_with(&id, |list| list.push(99)).await.unwrap() else { panic!() };
+            let mut answered = vec![99];
+            for task in tasks {
+                let (n, update) = task.await.unwrap();
+                if update == Update::Updated {
+                    answered.push(n);
+                }
+            }
+            let mut list = value(&sessions, &rotated).await.unwrap();
+            list.sort_unstable();
+            answered.sort_unstable();
+            assert_eq!(list, answered);
+        }
     }
 }

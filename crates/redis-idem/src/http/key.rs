@@ -1,6 +1,8 @@
-//! The key in the header: a structured-field string (RFC 8941, 3.3.3), or bare.
+//! The key in the header: a structured-field item whose value is a string (RFC 8941, 3.3), or bare.
 
 use http::HeaderMap;
+use sfv::{Parser, StringRef};
+use std::borrow::Cow;
 
 /// The header's name.
 pub(super) const HEADER: &str = "idempotency-key";
@@ -21,28 +23,20 @@ pub(super) fn sent(headers: &HeaderMap) -> Sent {
     if values.next().is_some() {
         return Sent::Malformed;
     }
-    let text = value.as_bytes().trim_ascii();
-    let key = if text.first() == Some(&b'"') { quoted(text) } else { bare(text) };
-    match key {
-        Some(key) if (1..=LONGEST).contains(&key.len()) => Sent::Key(key),
-        _ => Sent::Malformed,
-    }
+    parsed(value.as_bytes()).map_or(Sent::Malformed, Sent::Key)
 }
 
-/// Between quotes: printable ASCII, with `\"` and `\\` as the only escapes.
+/// The key in a header's value.
+pub(super) fn parsed(value: &[u8]) -> Option<Vec<u8>> {
+    let text = value.trim_ascii();
+    let key = if text.first() == Some(&b'"') { quoted(text) } else { bare(text) };
+    key.filter(|key| (1..=LONGEST).contains(&key.len()))
+}
+
+/// Between quotes, with parameters that say nothing to this layer.
 fn quoted(text: &[u8]) -> Option<Vec<u8>> {
-    let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let mut key = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter();
-    while let Some(&byte) = bytes.next() {
-        match byte {
-            b'\\' => key.push(*bytes.next().filter(|next| matches!(next, b'"' | b'\\'))?),
-            b'"' => return None,
-            b' '..=b'~' => key.push(byte),
-            _ => return None,
-        }
-    }
-    Some(key)
+    let key: Cow<StringRef> = Parser::new(text).parse_item().ok()?;
+    Some(key.as_str().as_bytes().to_vec())
 }
 
 /// Without quotes: printable ASCII without spaces and what separates lists and parameters.
@@ -69,6 +63,16 @@ mod tests {
         }
         assert_eq!(parse(br#""a\"\\b c""#), Sent::Key(br#"a"\b c"#.to_vec()));
         assert_eq!(parse(&[b'k'; 255]), Sent::Key(vec![b'k'; 255]));
+    }
+
+    #[test]
+    fn parameters_of_a_quoted_key_are_ignored_and_must_be_well_formed() {
+        for text in [&b"\"abc\";a=1"[..], b"\"abc\"; a;b=\"x;y\"", b"\"abc\";a=?1;a=2.5 "] {
+            assert_eq!(parse(text), Sent::Key(b"abc".to_vec()), "{text:?}");
+        }
+        for text in [&b"\"abc\";"[..], b"\"abc\" ;a", b"\"abc\";A=1", b"\"abc\";a=", b"\"abc\", \"abc\""] {
+            assert_eq!(parse(text), Sent::Malformed, "{text:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::problem::is_plain_uri;
 use super::service::IdempotencyService;
-use super::stored::{KEPT, NEVER};
+use super::stored::{KEPT, may_be_kept};
 use crate::error::Error;
 use crate::idempotency::Idempotency;
 use crate::scope::Scope;
@@ -160,8 +160,8 @@ impl IdempotencyLayer {
         self.with(|settings| settings.largest_request = bytes)
     }
 
-    /// The longest response body in bytes that is kept; 1 MiB unless set, since all of them lie in
-    /// Redis's memory for the retention.
+    /// The longest response body in bytes that is kept and replayed; 1 MiB unless set, since all of
+    /// them lie in Redis's memory for the retention.
     #[must_use]
     pub fn largest_response(self, bytes: usize) -> Self {
         self.with(|settings| settings.largest_response = bytes)
@@ -172,9 +172,9 @@ impl IdempotencyLayer {
     /// # Errors
     ///
     /// [`Error::Options`] for a header that must not be replayed: cookies, credentials, and what
-    /// belongs to one connection or moment.
+    /// belongs to one connection, request or moment, such as `RateLimit` and trace ids.
     pub fn keep_header(self, name: HeaderName) -> Result<Self, Error> {
-        if NEVER.contains(&name) {
+        if !may_be_kept(&name) {
             return Err(Error::Options("this header must not be replayed to another request"));
         }
         Ok(self.with(|settings| settings.headers.push(name)))

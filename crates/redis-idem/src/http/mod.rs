@@ -10,7 +10,7 @@
 //! | the first of its key | the handler's |
 //! | the same again, done | status, body and safe headers of the first, and `Idempotent-Replayed: true` |
 //! | the same again, under way | 409 and `Retry-After`, at once or after waiting ([`IdempotencyLayer::wait_up_to`]) |
-//! | the same again, in doubt | 409 |
+//! | the same again, in doubt | 409, until somebody settles it ([`IdempotencyLayer::resolve`]) |
 //! | another request under the same key, done or under way | 422 |
 //! | Redis cannot be asked | 503 and `Retry-After`, or the handler's, unclaimed ([`WhenDown`]) |
 //! | Redis is there, the durable store or the audit trail is not | 503 and `Retry-After` |
@@ -33,12 +33,20 @@
 //! The status, the body up to a limit, and headers of a list that holds no cookie and no
 //! credential. A longer body, or one of unknown length, reaches the first caller and is not kept:
 //! a retry is told that the request was done (409). See [`Keep`] for which statuses are kept.
+//!
+//! # Written to both
+//!
+//! A handler that writes to a database can keep its response there, in the same transaction
+//! ([`Options::durable`](crate::Options::durable)): [`outcome_of`] gives the bytes to record, so that a retry
+//! whose response Redis forgot is answered with the same status, headers and body. The example `axum_payments` does.
 
 mod key;
 mod layer;
 mod problem;
+mod resolve;
 mod service;
 mod stored;
 
 pub use layer::{IdempotencyLayer, Keep, MissingKey, WhenDown};
 pub use service::IdempotencyService;
+pub use stored::{outcome_of, response_of};

@@ -11,7 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::run::Attempt;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use std::error::Error as StdError;
@@ -24,8 +24,7 @@ use tower_service::Service;
 
 /// All HTTP requests share one operation: a key used for another path is used for another request,
 /// and is answered 422.
-const OPERATION: &str = "http";
-const REPLAYED: &str = "idempotent-replayed";
+pub(super) const OPERATION: &str = "http";
 
 /// The service that [`IdempotencyLayer`](super::IdempotencyLayer) makes of another.
 #[derive(Clone)]
@@ -109,9 +108,9 @@ where
     let request = Request::from_parts(parts, B::from(body));
     match begun {
         Ok(Begin::Started(claim)) => run(settings, inner, request, claim).await,
-        Ok(Begin::Replay(outcome)) => match stored::unpack(outcome) {
-            Some(Stored::Response(response)) => Ok(ours(replayed(response))),
-            Some(Stored::NotKept) => refuse(Problem::NotKept),
+        Ok(Begin::Replay(outcome)) => match stored::unpack(outcome, |name| settings.headers.contains(name)) {
+            Some(Stored::Response(kept)) if kept.body().len() <= settings.largest_response => Ok(ours(kept)),
+            Some(_) => refuse(Problem::NotKept),
             None => refuse(Problem::Internal),
         },
         Ok(Begin::InProgress { retry_after }) => refuse(Problem::Outstanding(retry_after)),
@@ -175,8 +174,8 @@ where
         };
         match claim.hold_while(work).await {
             Ok((response, body)) => {
-                let kept =
-                    stored::pack(response.status(), response.headers(), &settings.headers, body.as_ref());
+                let keeps = |name: &HeaderName| settings.headers.contains(name);
+                let kept = stored::pack(response.status(), response.headers(), keeps, body.as_deref());
                 record((settings.keep)(response.status()), claim, kept).await;
                 Ok(response)
             }
@@ -219,11 +218,6 @@ async fn record(keep: Keep, claim: Claim, kept: Bytes) {
         Keep::Release => claim.release().await.map(drop),
         Keep::Abandon => claim.abandon().await.map(drop),
     };
-}
-
-fn replayed(mut response: Response<Bytes>) -> Response<Bytes> {
-    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    response
 }
 
 fn ours<R>(response: Response<Bytes>) -> Answer<R> {

@@ -28,21 +28,28 @@
 //! # Ok(())
 //! # }
 //! ```
-
 //!
 //! [`SqlTrail`] keeps the audit trail of [`Options::audit`](crate::Options::audit) in the same databases.
+//!
+//! # The tables
+//!
+//! `create_table` runs the numbered files in the crate's folder `migrations`, one for each table. A service that keeps
+//! its own migrations (`sqlx::migrate!`) copies them among its files and gives them numbers of its own; they do no harm
+//! where the tables are there already.
 
-/// Calls a macro for each database with the words in which they differ: the type of bytes, a key that
-/// counts up, and the time now in seconds.
+/// Calls a macro for each database with the words in which they differ: the folder of its migrations, and the time now
+/// in seconds.
 macro_rules! for_each_database {
     ($of:ident) => {
-        $of!(
-            sqlx::Postgres,
-            "BYTEA",
-            "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-            "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)"
-        );
-        $of!(sqlx::Sqlite, "BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT", "unixepoch()");
+        $of!(sqlx::Postgres, "postgres", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)");
+        $of!(sqlx::Sqlite, "sqlite", "unixepoch()");
+    };
+}
+
+/// The text of a migration.
+macro_rules! migration {
+    ($database:literal, $file:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/", $database, "/", $file))
     };
 }
 

@@ -66,9 +66,9 @@ fn kept((fingerprint, outcome): Row) -> Result<Kept, sqlx::Error> {
 
 /// The same for each database; sqlx cannot express it once for all.
 macro_rules! records_of {
-    ($DB:ty, $bytes:literal, $counted:literal, $now:literal) => {
+    ($DB:ty, $folder:literal, $now:literal) => {
         impl SqlRecords<$DB> {
-            /// Creates the table and its index unless they are there.
+            /// Creates the table and its index unless they are there, by the file `0001_redis_idem_record.sql`.
             ///
             /// # Errors
             ///
@@ -77,20 +77,13 @@ macro_rules! records_of {
             /// # Cancel safety
             ///
             /// Cancel safe.
+            ///
+            /// # If the reply is lost
+            ///
+            /// It may be there. Creating it again does no harm.
             pub async fn create_table(&self) -> Result<(), sqlx::Error> {
-                const TABLE: &str = concat!(
-                    "CREATE TABLE IF NOT EXISTS redis_idem_record (request TEXT NOT NULL PRIMARY KEY, ",
-                    "fingerprint ",
-                    $bytes,
-                    " NOT NULL, outcome ",
-                    $bytes,
-                    " NOT NULL, ",
-                    "recorded_at BIGINT NOT NULL)"
-                );
-                const INDEX: &str = "CREATE INDEX IF NOT EXISTS redis_idem_record_age \
-                     ON redis_idem_record (recorded_at)";
-                sqlx::query(TABLE).execute(&self.pool).await?;
-                sqlx::query(INDEX).execute(&self.pool).await.map(drop)
+                const TABLE: &str = migration!($folder, "0001_redis_idem_record.sql");
+                sqlx::raw_sql(TABLE).execute(&self.pool).await.map(drop)
             }
 
             /// Records the outcome in the caller's transaction, or says what was recorded before.
@@ -109,6 +102,10 @@ macro_rules! records_of {
             /// # Cancel safety
             ///
             /// Not cancel safe: drop the transaction with it.
+            ///
+            /// # If the reply is lost
+            ///
+            /// The transaction is lost with its connection, and the row with it.
             pub async fn record<'a>(
                 &self,
                 transaction: &mut <$DB as Database>::Connection,
@@ -149,6 +146,10 @@ macro_rules! records_of {
             /// # Cancel safety
             ///
             /// Cancel safe: it may have deleted them.
+            ///
+            /// # If the reply is lost
+            ///
+            /// They may be deleted. Asking again deletes the rest.
             pub async fn delete_older_than(&self, age: Duration) -> Result<u64, sqlx::Error> {
                 const DELETE: &str =
                     concat!("DELETE FROM redis_idem_record WHERE recorded_at < ", $now, " - $1");

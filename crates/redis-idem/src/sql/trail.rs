@@ -83,31 +83,12 @@ fn entry((number, event, attempt, fingerprint, at): Row) -> Result<AuditEntry, s
     })
 }
 
-/// Refuses changes of entries; each database has its own words for it.
-trait AppendOnly: Database {
-    const STATEMENTS: &'static [&'static str];
-}
-
-impl AppendOnly for sqlx::Postgres {
-    const STATEMENTS: &'static [&'static str] = &[
-        "CREATE OR REPLACE FUNCTION redis_idem_audit_stays() RETURNS trigger LANGUAGE plpgsql AS \
-         $$ BEGIN RAISE EXCEPTION 'entries of redis_idem_audit are not changed'; END $$",
-        "CREATE OR REPLACE TRIGGER redis_idem_audit_stays BEFORE UPDATE ON redis_idem_audit \
-         FOR EACH ROW EXECUTE FUNCTION redis_idem_audit_stays()",
-    ];
-}
-
-impl AppendOnly for sqlx::Sqlite {
-    const STATEMENTS: &'static [&'static str] =
-        &["CREATE TRIGGER IF NOT EXISTS redis_idem_audit_stays BEFORE UPDATE ON redis_idem_audit \
-         BEGIN SELECT RAISE(ABORT, 'entries of redis_idem_audit are not changed'); END"];
-}
-
 /// The same for each database; sqlx cannot express it once for all.
 macro_rules! trail_of {
-    ($DB:ty, $bytes:literal, $counted:literal, $now:literal) => {
+    ($DB:ty, $folder:literal, $now:literal) => {
         impl SqlTrail<$DB> {
-            /// Creates the table, its indexes and the trigger unless they are there.
+            /// Creates the table, its indexes and the trigger unless they are there, by the file
+            /// `0002_redis_idem_audit.sql`.
             ///
             /// # Errors
             ///
@@ -116,22 +97,13 @@ macro_rules! trail_of {
             /// # Cancel safety
             ///
             /// Cancel safe.
+            ///
+            /// # If the reply is lost
+            ///
+            /// It may be there. Creating it again does no harm.
             pub async fn create_table(&self) -> Result<(), sqlx::Error> {
-                const TABLE: &str = concat!(
-                    "CREATE TABLE IF NOT EXISTS redis_idem_audit (number ",
-                    $counted,
-                    ", request TEXT NOT NULL, event TEXT NOT NULL, attempt BIGINT NOT NULL, ",
-                    "fingerprint ",
-                    $bytes,
-                    " NOT NULL, at BIGINT NOT NULL)"
-                );
-                const OF_REQUEST: &str = "CREATE INDEX IF NOT EXISTS redis_idem_audit_request \
-                     ON redis_idem_audit (request, number)";
-                const AGE: &str = "CREATE INDEX IF NOT EXISTS redis_idem_audit_age ON redis_idem_audit (at)";
-                for statement in [TABLE, OF_REQUEST, AGE].iter().chain(<$DB as AppendOnly>::STATEMENTS) {
-                    sqlx::query(*statement).execute(&self.pool).await?;
-                }
-                Ok(())
+                const TABLE: &str = migration!($folder, "0002_redis_idem_audit.sql");
+                sqlx::raw_sql(TABLE).execute(&self.pool).await.map(drop)
             }
 
             /// Adds an entry in the caller's transaction, so that it commits with it or not at all.
@@ -143,6 +115,10 @@ macro_rules! trail_of {
             /// # Cancel safety
             ///
             /// Not cancel safe: drop the transaction with it.
+            ///
+            /// # If the reply is lost
+            ///
+            /// The transaction is lost with its connection, and the entry with it.
             pub async fn append_in(
                 &self,
                 transaction: &mut <$DB as Database>::Connection,
@@ -174,6 +150,10 @@ macro_rules! trail_of {
             /// # Cancel safety
             ///
             /// Cancel safe.
+            ///
+            /// # If the reply is lost
+            ///
+            /// Nothing was changed: ask again.
             pub async fn entries_of(&self, request: &str) -> Result<Vec<AuditEntry>, sqlx::Error> {
                 const ENTRIES: &str = "SELECT number, event, attempt, fingerprint, at \
                      FROM redis_idem_audit WHERE request = $1 ORDER BY number";
@@ -191,6 +171,10 @@ macro_rules! trail_of {
             /// # Cancel safety
             ///
             /// Cancel safe: some may have been deleted.
+            ///
+            /// # If the reply is lost
+            ///
+            /// Some may be deleted. Asking again deletes the rest.
             pub async fn delete_older_than(&self, age: Duration) -> Result<u64, sqlx::Error> {
                 const DELETE: &str = concat!(
                     "DELETE FROM redis_idem_audit WHERE number IN (SELECT number FROM redis_idem_audit ",

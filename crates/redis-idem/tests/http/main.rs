@@ -7,6 +7,9 @@
 mod common;
 
 mod away;
+mod doubt;
+#[cfg(feature = "sqlx")]
+mod durable;
 #[cfg(feature = "axum")]
 mod nested;
 mod service;
@@ -262,9 +265,20 @@ async fn without_redis_requests_are_refused_or_run_unclaimed() {
 async fn settings_that_make_no_sense_are_refused() {
     let Some(t) = TestRedis::standalone().await else { return };
     let fresh = || layer(&Idempotency::new(t.redis.clone()));
-    for name in
-        ["set-cookie", "authorization", "www-authenticate", "proxy-authenticate", "connection", "date"]
-    {
+    for name in [
+        "set-cookie",
+        "authorization",
+        "www-authenticate",
+        "authentication-info",
+        "proxy-authentication-info",
+        "connection",
+        "date",
+        "ratelimit",
+        "ratelimit-policy",
+        "x-ratelimit-limit",
+        "traceparent",
+        "x-request-id",
+    ] {
         assert!(fresh().keep_header(HeaderName::from_static(name)).is_err(), "{name}");
     }
     assert!(fresh().keep_header(HeaderName::from_static("x-run")).is_ok());

@@ -1,5 +1,6 @@
 //! One request for a quorum lock, from its send to its guard.
 
+use super::ballot::Ballot;
 use super::guard::QuorumGuard;
 use crate::claim::{Ask, Claim};
 use crate::error::Error;
@@ -12,7 +13,11 @@ use crate::scripts::{self, Acquired};
 use redis_patterns_core::{BootInstant, Error as RedisError};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+/// How long at least a server has to answer, that a moment's pause of it costs no vote.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(10);
 
 /// What may be held on each server. Dropped, it is given back everywhere.
 #[derive(Debug)]
@@ -68,19 +73,23 @@ impl Attempt {
         let Some(fence) = answers.granted.iter().map(|(_, fence)| *fence).max() else {
             return Ok(TryLock::Busy { retry_after: Duration::ZERO });
         };
-        // Only where the answer is known: what else was granted may have a higher fence than this.
-        let granted: Vec<usize> = answers.granted.iter().map(|(node, _)| *node).collect();
+        // Only where the answer is known: what else was granted may have a higher fence than this, and is
+        // given back, so it counts for nothing.
+        let holders: Vec<usize> = answers.granted.iter().map(|(node, _)| *node).collect();
         let settled = self
-            .on_all(granted, move |redis, claim| async move { scripts::settle(&redis, &claim, fence).await });
-        let settled = settled.await;
-        if settled.yes < self.majority() {
+            .on_each(&holders, |node, claim| async move {
+                scripts::settle(&node.shared().redis, &claim, fence).await
+            })
+            .decision()
+            .await;
+        if !settled.is_carried() {
             return match settled.error {
                 Some(error) => Err(error.into()),
                 None => Ok(TryLock::Busy { retry_after: Duration::ZERO }),
             };
         }
         let hold = Hold::new(self.claim.clone(), fence, options.validity(), None);
-        let guard = QuorumGuard::new(self, hold);
+        let guard = QuorumGuard::new(self, hold, holders);
         guard.fence()?;
         Ok(TryLock::Acquired(guard))
     }
@@ -101,45 +110,37 @@ impl Attempt {
             let Ok((number, answer)) = joined else { continue };
             answers.add(number, answer);
             if answers.granted.len() == self.majority() {
-                patience = (started.elapsed() * 2).max(Duration::from_millis(2));
+                patience = (started.elapsed() * 2).max(SHORTEST_PATIENCE);
             }
             if self.nodes.len() - answers.refused - answers.failed.len() < self.majority() {
                 break;
             }
         }
-        // The calls that are left end here; each gives back what it still gets.
+        // The calls that are left end here, and each has told the janitor to give back what it still gets:
+        // not later, or a `close` would not wait for it.
+        calls.abort_all();
+        while let Some(joined) = calls.join_next().await {
+            joined.into_iter().for_each(|(number, answer)| answers.add(number, answer));
+        }
         answers
     }
 
-    /// Does the same on these servers at a time.
-    pub(super) async fn on_all<F, Fut>(&self, nodes: Vec<usize>, step: F) -> Votes
+    /// Does the same on these servers at a time, by background tasks: to the end, also where nobody
+    /// waits for it any more.
+    pub(super) fn on_each<F, Fut>(&self, nodes: &[usize], step: F) -> Ballot
     where
-        F: Fn(redis_patterns_core::Redis, Claim) -> Fut,
+        F: Fn(Locks, Claim) -> Fut,
         Fut: Future<Output = Result<bool, RedisError>> + Send + 'static,
     {
-        let mut calls = JoinSet::new();
-        for node in nodes {
-            calls.spawn(step(self.nodes[node].shared().redis.clone(), self.claim.clone()));
+        let (answered, answers) = mpsc::unbounded_channel();
+        for &node in nodes {
+            let locks = self.nodes[node].clone();
+            let (call, answered) = (step(locks.clone(), self.claim.clone()), answered.clone());
+            // Nobody may listen any more: the others have decided.
+            locks.shared().janitor.run(async move { drop(answered.send((node, call.await))) });
         }
-        let mut votes = Votes::default();
-        while let Some(joined) = calls.join_next().await {
-            match joined {
-                Ok(Ok(true)) => votes.yes += 1,
-                Ok(Ok(false)) => votes.no += 1,
-                Ok(Err(error)) => votes.error = Some(error),
-                Err(_) => {}
-            }
-        }
-        votes
+        Ballot::new(nodes.len(), self.majority(), answers)
     }
-}
-
-/// How many servers did what was asked, and why one did not answer.
-#[derive(Debug, Default)]
-pub(super) struct Votes {
-    pub(super) yes: usize,
-    pub(super) no: usize,
-    pub(super) error: Option<RedisError>,
 }
 
 impl Drop for Attempt {

@@ -4,9 +4,10 @@ use super::attempt::Attempt;
 use crate::error::{Error, Lost};
 use crate::guard::Released;
 use crate::hold::Hold;
+use crate::janitor::Grant;
 use crate::scripts::{self, Freed};
-use redis_patterns_core::BootInstant;
 use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A lock that a majority of servers has granted, until it is released, dropped, or its lease ends.
 ///
@@ -18,15 +19,17 @@ use std::ops::Deref;
 pub struct QuorumGuard {
     attempt: Attempt,
     hold: Hold,
+    /// The servers that had it when they were last heard of.
+    holders: Mutex<Vec<usize>>,
 }
 
 impl QuorumGuard {
-    pub(super) fn new(attempt: Attempt, hold: Hold) -> Self {
-        Self { attempt, hold }
+    pub(super) fn new(attempt: Attempt, hold: Hold, holders: Vec<usize>) -> Self {
+        Self { attempt, hold, holders: Mutex::new(holders) }
     }
 
     /// Holds the lock for a whole lease from now, if a majority still has it. One round trip to all
-    /// servers. Never takes a lost lock again.
+    /// servers that granted it, of which a slow minority is not waited for. Never takes a lost lock again.
     ///
     /// # Errors
     ///
@@ -42,22 +45,23 @@ impl QuorumGuard {
     /// That server does not count.
     pub async fn extend(&self) -> Result<(), Error> {
         let (_, left) = self.hold.held()?;
-        let sent = BootInstant::now();
-        let all = (0..self.attempt.nodes.len()).collect();
-        let votes = self.attempt.on_all(all, move |redis, claim| async move {
+        let sent = self.hold.sending();
+        let ballot = self.attempt.on_each(&self.holders(), |node, claim| async move {
+            let redis = &node.shared().redis;
             scripts::extend(&redis.with_deadline(redis.deadline().min(left)), &claim).await
         });
-        let votes = votes.await;
-        match votes.error {
-            _ if votes.yes >= self.attempt.majority() => Ok(self.hold.renew(sent)?),
-            Some(error) if self.attempt.nodes.len() - votes.no >= self.attempt.majority() => {
-                Err(error.into())
-            }
+        let ballot = ballot.decision().await;
+        // One that has it no longer counts no more, whatever it says later.
+        self.holders().retain(|node| !ballot.no.contains(node));
+        match ballot.error {
+            _ if ballot.is_carried() => Ok(self.hold.renew(sent)?),
+            Some(error) if !ballot.is_lost() => Err(error.into()),
             _ => Err(self.hold.lose(Lost::Gone).into()),
         }
     }
 
-    /// Frees the lock on all servers, and says whether a majority had it to the end. One round trip.
+    /// Frees the lock on all servers, and says whether a majority had it to the end. One round trip,
+    /// of which a slow minority is not waited for.
     ///
     /// # Errors
     ///
@@ -72,20 +76,26 @@ impl QuorumGuard {
     ///
     /// That server does not count; it is freed all the same.
     pub async fn release(mut self) -> Result<Released, Error> {
-        let all = (0..self.attempt.nodes.len()).collect();
-        let votes = self.attempt.on_all(all, |redis, claim| async move {
-            Ok(scripts::release(&redis, &claim).await? == Freed::Yes)
-        });
-        let votes = votes.await;
-        // Whoever did not answer is asked again by the background tasks.
-        self.attempt.armed = votes.error.is_some();
-        match votes.error {
-            _ if votes.yes >= self.attempt.majority() => Ok(Released::InTime),
-            Some(error) if self.attempt.nodes.len() - votes.no >= self.attempt.majority() => {
-                Err(error.into())
+        self.attempt.claim = self.hold.to_free();
+        let ballot = self.attempt.on_each(&self.holders(), |node, claim| async move {
+            let freed = scripts::release(&node.shared().redis, &claim).await;
+            if freed.is_err() {
+                node.shared().janitor.free(claim, Grant::Known);
             }
+            Ok(freed? == Freed::Yes)
+        });
+        // The tasks that ask go on until it is freed.
+        self.attempt.armed = false;
+        let ballot = ballot.decision().await;
+        match ballot.error {
+            _ if ballot.is_carried() => Ok(Released::InTime),
+            Some(error) if !ballot.is_lost() => Err(error.into()),
             _ => Ok(Released::Lapsed),
         }
+    }
+
+    fn holders(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,5 +110,6 @@ impl Deref for QuorumGuard {
 impl Drop for QuorumGuard {
     fn drop(&mut self) {
         self.hold.note_end();
+        self.attempt.claim = self.hold.to_free();
     }
 }

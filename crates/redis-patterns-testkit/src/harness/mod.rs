@@ -34,9 +34,11 @@ mod every_topology;
 pub mod own;
 mod shared;
 mod skip;
+mod spread;
 mod test_redis;
 
 pub use eventually::eventually;
 pub use every_topology::{Outcome, run};
 pub use skip::skip;
+pub use spread::spread;
 pub use test_redis::TestRedis;

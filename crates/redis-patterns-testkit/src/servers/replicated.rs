@@ -45,7 +45,8 @@ impl Replicated {
                 specs.push(replica);
             }
             let group = Group::start(launcher, specs, options.secret())?;
-            group.nodes[1..].iter().try_for_each(wait_linked)?;
+            let (primary, replicas) = (&group.nodes[0], &group.nodes[1..]);
+            replicas.iter().try_for_each(|replica| wait_linked(primary, replica))?;
             Ok(Self { group, userinfo: options.userinfo() })
         })
     }
@@ -94,7 +95,7 @@ impl Replicated {
         for other in self.group.nodes.iter().filter(|node| node.port() != new.port()) {
             if let Ok(mut conn) = other.conn() {
                 conn.cmd(&["REPLICAOF", "127.0.0.1", &port])?;
-                wait_linked(other)?;
+                wait_linked(new, other)?;
             }
         }
         Ok(new)
@@ -111,10 +112,16 @@ pub(super) fn with_role(nodes: &[Node], role: Role) -> Result<&Node, Error> {
     })
 }
 
-/// Waits until a replica has all data: before that, killing its primary helps nobody.
-pub(super) fn wait_linked(replica: &Node) -> Result<(), Error> {
+/// Waits until a replica has all data and its primary says so too: the replica calls the link up
+/// a moment before its primary is through with the first snapshot.
+fn wait_linked(primary: &Node, replica: &Node) -> Result<(), Error> {
     let what = format!("the replica on {} to be linked to its primary", replica.address());
-    wait_ok(LINKED, &what, || is_linked(&mut replica.conn()?)).map(drop)
+    let online = format!("port={},state=online", replica.port());
+    wait_ok(LINKED, &what, || {
+        let linked = is_linked(&mut replica.conn()?)?;
+        let known = primary.conn()?.cmd(&["INFO", "replication"])?.text();
+        Ok(linked.filter(|()| known.contains(&online)))
+    })
 }
 
 pub(super) fn is_linked(conn: &mut Conn) -> Result<Option<()>, Error> {

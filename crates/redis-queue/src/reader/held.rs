@@ -63,7 +63,12 @@ impl HeldJob {
     /// It is asked again: a job that is gone while its reader is still registered was removed by the
     /// first request, since nothing else removes one.
     pub async fn ack(self) -> Result<Settled, Error> {
-        self.settle(Verb::Ack).await
+        let aside = self.job.is_aside().then(|| (self.shared.queue.clone(), self.job.id()));
+        let settled = self.settle(Verb::Ack).await;
+        if let (Ok(Settled::Done), Some((queue, id))) = (&settled, aside) {
+            queue.forget_payloads(vec![id]);
+        }
+        settled
     }
 
     /// Gives the job back to the front of the queue, its delivery counted.

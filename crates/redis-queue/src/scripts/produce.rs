@@ -7,11 +7,12 @@ use crate::outcome::Pushed;
 use bytes::Bytes;
 use redis_patterns_core::{Args, Error, Key, Redis, Script, script};
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 static PUSH: Script = script!("queue/push", "push.lua");
 static PUSH_UNIQUE: Script = script!("queue/push_unique", "push_unique.lua");
 static SCHEDULE: Script = script!("queue/schedule", "schedule.lua");
+static CLOCK: Script = script!("queue/clock", "clock.lua");
 static PROMOTE: Script = script!("queue/promote", "promote.lua");
 
 /// Adds jobs; answers whether there was room, and how many wait.
@@ -54,12 +55,16 @@ pub(crate) async fn depth(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
     redis.command("LLEN", &[&keys.pending], &Args::new()).await
 }
 
+/// The server's time in milliseconds since 1970.
+pub(crate) async fn clock(redis: &Redis, keys: &Keys) -> Result<u64, Error> {
+    redis.run(&CLOCK, &[&keys.pending], &Args::new().int(redis.clock().micros_arg())).await
+}
+
 /// When a job is due.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Due {
     In(Duration),
-    /// Milliseconds since 1970.
-    At(i64),
+    At(SystemTime),
 }
 
 /// Adds a job that waits until it is due; answers how many wait like that.
@@ -67,7 +72,7 @@ pub(crate) async fn schedule(redis: &Redis, keys: &Keys, due: Due, job: Bytes) -
     let args = Args::new().int(redis.clock().micros_arg());
     let args = match due {
         Due::In(delay) => args.millis(delay).int(0),
-        Due::At(at_ms) => args.int(0).int(at_ms.max(1)),
+        Due::At(at) => args.int(0).millis(at.duration_since(UNIX_EPOCH).unwrap_or_default()),
     };
     let (_, delayed): (i64, u64) =
         redis.run(&SCHEDULE, &[&keys.delayed, &keys.wake], &args.shared(job)).await?;

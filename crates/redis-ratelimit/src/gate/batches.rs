@@ -9,8 +9,9 @@ use crate::error::Error;
 use crate::limiter::RateLimiter;
 use crate::scripts::Ask;
 use crate::telemetry;
-use redis_patterns_core::{Error as RedisError, ErrorKind, Executed};
+use redis_patterns_core::{BootInstant, Error as RedisError, ErrorKind, Executed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 const OPERATION: &str = "ratelimit/check";
@@ -45,6 +46,7 @@ impl Batches {
         subject: &[u8],
         ask: Ask,
     ) -> Result<Decision, Error> {
+        let (started, deadline) = (BootInstant::now(), limiter.redis().deadline());
         let (answer, answered) = oneshot::channel();
         let another = {
             let mut queue = self.queue();
@@ -58,10 +60,13 @@ impl Batches {
             drop(limiter.redis().detach(call_until_none_waits(self.clone(), limiter.clone())));
         }
         let answer = async {
-            match tokio::time::timeout(limiter.redis().deadline(), answered).await {
+            match tokio::time::timeout(deadline, answered).await {
                 Ok(Ok(Some(answer))) => answer,
                 // It failed alone, and nothing was written: so it learns why.
-                Ok(Ok(None)) => limiter.ask_unwatched(subject, ask).await,
+                Ok(Ok(None)) => {
+                    let rest = started.remaining_of(deadline).max(Duration::from_millis(1));
+                    limiter.with_deadline(rest).ask_unwatched(subject, ask).await
+                }
                 Ok(Err(_)) => Err(no_answer("the call ended without an answer")),
                 Err(_) => Err(no_answer("no answer within the deadline")),
             }
@@ -127,6 +132,6 @@ fn same(error: &Error) -> Error {
     RedisError::new(kind, error.executed(), OPERATION, what).into()
 }
 
-fn no_answer(what: &'static str) -> Error {
+pub(super) fn no_answer(what: &'static str) -> Error {
     RedisError::new(ErrorKind::Timeout, Executed::Maybe, OPERATION, what).into()
 }

@@ -13,7 +13,14 @@ const LONGEST_SUBJECT: usize = 256;
 #[derive(Debug)]
 pub(super) struct Denials {
     hasher: RandomState,
-    places: Box<[Mutex<Option<Denial>>]>,
+    places: Box<[Mutex<Place>]>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    denial: Option<Denial>,
+    /// When units came back last, to whomever of this place: an answer asked for before may not know.
+    came_back: Option<BootInstant>,
 }
 
 #[derive(Debug)]
@@ -35,36 +42,59 @@ impl Denials {
     /// The denial that still holds for a request of this cost.
     pub(super) fn of(&self, subject: &[u8], cost: NonZeroU64) -> Option<Decision> {
         let place = self.place(subject);
-        let denial = place.as_ref().filter(|denial| *denial.subject == *subject && cost >= denial.cost)?;
+        let denial =
+            place.denial.as_ref().filter(|denial| *denial.subject == *subject && cost >= denial.cost)?;
         denial.decision.still_denied_after(denial.asked.elapsed())
     }
 
-    /// Keeps a denial, unless one of a smaller cost still holds.
+    /// Keeps a denial, unless one of a smaller cost still holds, or units came back since it was asked for.
     pub(super) fn keep(&self, subject: &[u8], cost: NonZeroU64, asked: BootInstant, decision: &Decision) {
         if subject.len() > LONGEST_SUBJECT {
             return;
         }
         let mut place = self.place(subject);
-        let smaller = place.as_ref().is_some_and(|denial| {
+        let smaller = place.denial.as_ref().is_some_and(|denial| {
             *denial.subject == *subject
                 && denial.cost < cost
                 && denial.decision.still_denied_after(denial.asked.elapsed()).is_some()
         });
-        if !smaller {
-            *place = Some(Denial { subject: subject.into(), cost, asked, decision: decision.clone() });
+        let outdated = place.came_back.is_some_and(|at| asked <= at);
+        if !smaller && !outdated {
+            place.denial = Some(Denial { subject: subject.into(), cost, asked, decision: decision.clone() });
         }
     }
 
     /// Asks Redis again: something was given back.
     pub(super) fn forget(&self, subject: &[u8]) {
         let mut place = self.place(subject);
-        if place.as_ref().is_some_and(|denial| *denial.subject == *subject) {
-            *place = None;
-        }
+        place.came_back = Some(BootInstant::now());
+        place.denial.take_if(|denial| *denial.subject == *subject);
     }
 
-    fn place(&self, subject: &[u8]) -> MutexGuard<'_, Option<Denial>> {
+    fn place(&self, subject: &[u8]) -> MutexGuard<'_, Place> {
         let place = self.hasher.hash_one(subject) as usize % self.places.len();
         self.places[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{PolicyState, Source};
+    use crate::options::FixedWindow;
+    use std::time::Duration;
+
+    /// The reply was on its way while units came back.
+    #[test]
+    fn a_denial_asked_for_before_units_came_back_is_not_kept() {
+        let (denials, hour) = (Denials::new(NonZeroUsize::MIN), Duration::from_secs(3_600));
+        let policy = FixedWindow::new("t", NonZeroU64::MIN, hour).unwrap().into();
+        let denied = Decision::new(Source::Redis, 0, vec![PolicyState::unknown(&policy, hour)]);
+        let asked = BootInstant::now();
+        denials.forget(b"ann");
+        denials.keep(b"ann", NonZeroU64::MIN, asked, &denied);
+        assert!(denials.of(b"ann", NonZeroU64::MIN).is_none());
+        denials.keep(b"ann", NonZeroU64::MIN, BootInstant::now(), &denied);
+        assert!(denials.of(b"ann", NonZeroU64::MIN).is_some());
     }
 }

@@ -3,6 +3,8 @@
 //! A chunk is charged before any of it is spent, so the sum over all processes is what Redis admitted.
 //! A unit may be spent up to `hold` after it was charged, and Redis counts it for as much longer.
 
+use super::batches::no_answer;
+use super::denials::Denials;
 use crate::decision::{Decision, Source};
 use crate::error::Error;
 use crate::limiter::RateLimiter;
@@ -14,7 +16,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A server's milliseconds, rounded either way.
 const ROUNDING: Duration = Duration::from_millis(2);
@@ -27,6 +29,8 @@ pub(super) struct Leases {
     hold: Duration,
     places: RwLock<HashMap<Box<[u8]>, Arc<Place>>>,
     sweeper: Once,
+    /// What has to know that units came back.
+    denials: RwLock<Option<Arc<Denials>>>,
 }
 
 /// One subject.
@@ -34,7 +38,7 @@ pub(super) struct Leases {
 struct Place {
     lease: RwLock<Option<Lease>>,
     /// Held by the one who asks Redis, for all who wait.
-    last: Mutex<Option<Last>>,
+    last: Arc<Mutex<Option<Last>>>,
 }
 
 /// What Redis granted at once.
@@ -62,12 +66,18 @@ impl Leases {
             return Err(Error::Policy("a lease is held for at least a millisecond"));
         }
         let limiter = limiter.spent_within(hold)?;
-        Ok(Self { limiter, chunk, hold, places: RwLock::default(), sweeper: Once::new() })
+        let (places, denials) = (RwLock::default(), RwLock::default());
+        Ok(Self { limiter, chunk, hold, places, sweeper: Once::new(), denials })
     }
 
     /// The limiter that takes the chunks.
     pub(super) fn limiter(&self) -> &RateLimiter {
         &self.limiter
+    }
+
+    /// The denials that do not hold any more when units are given back.
+    pub(super) fn tell(&self, denials: &Arc<Denials>) {
+        *self.denials.write().unwrap_or_else(PoisonError::into_inner) = Some(denials.clone());
     }
 
     /// Takes `cost` units of what is here.
@@ -85,9 +95,11 @@ impl Leases {
         cost: NonZeroU64,
     ) -> Result<Option<Decision>, Error> {
         let deadline = limiter.redis().deadline();
-        self.sweeper.call_once(|| drop(tokio::spawn(sweep(Arc::downgrade(self), self.hold))));
+        self.sweeper.call_once(|| self.start_sweeper());
         let (place, started) = (self.place(subject), BootInstant::now());
-        let Ok(mut last) = tokio::time::timeout(deadline, place.last.lock()).await else { return Ok(None) };
+        let Ok(last) = tokio::time::timeout(deadline, place.last.clone().lock_owned()).await else {
+            return Ok(None);
+        };
         if let Some(decision) = place.spend(cost) {
             telemetry::decided(&decision);
             return Ok(Some(decision));
@@ -101,15 +113,36 @@ impl Leases {
             }
         }
         let limiter = limiter.with_deadline(started.remaining_of(deadline).max(Duration::from_millis(1)));
+        // A task of its own: if the one that asks is dropped, what was charged is here for others.
+        let task = self.limiter.redis().detach(self.clone().ask(limiter, place, last, subject.into(), cost));
+        let answer =
+            async { task.await.unwrap_or_else(|_| Err(no_answer("the call ended without an answer"))) };
+        telemetry::asked(answer).await.map(Some)
+    }
+
+    async fn ask(
+        self: Arc<Self>,
+        limiter: RateLimiter,
+        place: Arc<Place>,
+        mut last: OwnedMutexGuard<Option<Last>>,
+        subject: Box<[u8]>,
+        cost: NonZeroU64,
+    ) -> Result<Decision, Error> {
         let asked = BootInstant::now();
         let ask = Ask { least: cost, most: self.chunk.max(cost).get() };
-        let answer = limiter.ask(subject, ask).await;
+        let answer = limiter.ask_unwatched(&subject, ask).await;
         *last = Last::of(&answer, cost);
         let decision = answer?;
         if !decision.is_allowed() {
-            return Ok(Some(decision));
+            return Ok(decision);
         }
-        Ok(Some(self.grant(&place, subject, asked, decision, cost)))
+        Ok(self.grant(&place, &subject, asked, decision, cost))
+    }
+
+    /// On the runtime of the handle, which outlasts that of a caller; `close` does not wait for it.
+    fn start_sweeper(self: &Arc<Self>) {
+        let sweeper = sweep(Arc::downgrade(self), self.hold);
+        drop(self.limiter.redis().detach(async move { drop(tokio::spawn(sweeper)) }));
     }
 
     /// Puts the rest of what was granted in the place of what was there, which goes back.
@@ -145,9 +178,13 @@ impl Leases {
         let (limiter, mut granted) = (self.limiter.clone(), lease.granted);
         // The rest was spent, and is given back, if at all, by those who spent it.
         granted.charged = units.get();
+        let denials = self.denials.read().unwrap_or_else(PoisonError::into_inner).clone();
         // What does not come back stays charged until its time is over.
         drop(self.limiter.redis().detach(async move {
-            let _ = limiter.refund(subject, &mut granted, units).await;
+            let _ = limiter.refund(&subject, &mut granted, units).await;
+            if let Some(denials) = denials {
+                denials.forget(&subject);
+            }
         }));
     }
 

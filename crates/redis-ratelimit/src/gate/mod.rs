@@ -55,7 +55,8 @@ pub enum WhenDown {
 /// request [may have been charged](Degraded::may_have_charged) all the same.
 ///
 /// After five failures in a row a circuit breaker opens: Redis is not asked but once in a second, and
-/// all other checks are answered at once. The first answer closes it. In a cluster it counts the
+/// all other checks are answered at once. The first answer closes it. Checks that were under way together
+/// and failed count once. In a cluster it counts the
 /// calls to all nodes together, so it stays closed while other nodes answer.
 ///
 /// ```no_run
@@ -119,13 +120,17 @@ impl Gate {
     ///
     /// Nothing more is admitted by it, and nothing less, unless units come back early: by a
     /// [`refund`](RateLimiter::refund), a [`reset`](RateLimiter::reset) or a [lease](Gate::lease) that
-    /// another process or handle gives back, a subject may be denied until the end of the wait that it
-    /// was told.
+    /// another process or handle gives back, or a reservation that is settled or past its deadline, a
+    /// subject may be denied until the end of the wait that it was told.
     ///
     /// An entry takes about 300 bytes and the subject; subjects above 256 bytes are not kept.
     #[must_use]
     pub fn cache_denials(mut self, subjects: NonZeroUsize) -> Self {
-        self.denials = Some(Arc::new(Denials::new(subjects)));
+        let denials = Arc::new(Denials::new(subjects));
+        if let Some(leases) = &self.leases {
+            leases.tell(&denials);
+        }
+        self.denials = Some(denials);
         self
     }
 
@@ -142,7 +147,8 @@ impl Gate {
     ///
     /// What is not spent goes back soon after `hold` is over, or when the last clone of the gate is dropped;
     /// until then other processes may be denied what lies here. A subject that is blocked or reset
-    /// spends what it has here for up to `hold`.
+    /// spends what it has here for up to `hold`. If the reply to a refill is lost, a whole chunk stays
+    /// charged that nobody can spend.
     ///
     /// # The same everywhere
     ///
@@ -155,6 +161,9 @@ impl Gate {
     pub fn lease(mut self, chunk: NonZeroU64, hold: Duration) -> Result<Self, Error> {
         let leases = Leases::new(&self.limiter, chunk, hold)?;
         self.limiter = leases.limiter().clone();
+        if let Some(denials) = &self.denials {
+            leases.tell(denials);
+        }
         self.leases = Some(Arc::new(leases));
         Ok(self)
     }
@@ -256,7 +265,7 @@ impl Gate {
         if !self.breaker.lets_through() {
             return Ok(self.fall_back(subject, ask, Degraded::CircuitOpen));
         }
-        let asked = BootInstant::now();
+        let (asked, sent) = (BootInstant::now(), self.breaker.now());
         let answer = match &self.leases {
             Some(leases) => leases.refill(&self.limiter, subject, ask.least).await,
             None => match &self.batches {
@@ -266,7 +275,7 @@ impl Gate {
         };
         let decision = match answer {
             Err(Error::Redis(error)) if error.is_outage() => {
-                self.breaker.failed();
+                self.breaker.failed(sent);
                 let reason = match error.executed() {
                     Executed::Maybe => Degraded::NoAnswer,
                     Executed::No => Degraded::Unreachable,

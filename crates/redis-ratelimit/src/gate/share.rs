@@ -36,6 +36,8 @@ struct Taken {
     enough: bool,
     units: u64,
     left: u64,
+    /// The number of the bucket they were taken from.
+    bucket: u64,
 }
 
 /// The units of bucket `n` stand at `n % KEPT`.
@@ -68,18 +70,20 @@ impl Share {
         cell.move_on_to(current);
         let left = self.units.saturating_sub(cell.units.iter().sum());
         if left < ask.least.get() {
-            return Taken { enough: false, units: 0, left };
+            return Taken { enough: false, units: 0, left, bucket: cell.newest };
         }
         let units = ask.most.min(left);
-        let newest = index(cell.newest);
-        cell.units[newest] += units;
-        Taken { enough: true, units, left: left - units }
+        let bucket = cell.newest;
+        cell.units[index(bucket)] += units;
+        Taken { enough: true, units, left: left - units, bucket }
     }
 
-    fn put_back(&self, subject: &[u8], units: u64) {
+    fn put_back(&self, subject: &[u8], taken: &Taken) {
         let mut cell = self.cell(subject);
-        let newest = index(cell.newest);
-        cell.units[newest] = cell.units[newest].saturating_sub(units);
+        // Of a bucket that is over the place is another's by now.
+        if cell.newest - taken.bucket < KEPT as u64 {
+            cell.units[index(taken.bucket)] -= taken.units;
+        }
     }
 
     fn cell(&self, subject: &[u8]) -> MutexGuard<'_, Cell> {
@@ -93,7 +97,7 @@ pub(super) fn take_of_all(shares: &[Share], subject: &[u8], ask: Ask, rest: Dura
     let mut taken: Vec<Taken> = shares.iter().map(|share| share.take(subject, ask)).collect();
     if taken.iter().any(|taken| !taken.enough) {
         for (share, taken) in shares.iter().zip(&mut taken) {
-            share.put_back(subject, taken.units);
+            share.put_back(subject, taken);
             taken.left += taken.units;
         }
     }
@@ -160,11 +164,25 @@ mod tests {
     #[test]
     fn subjects_count_apart_and_a_share_of_nothing_admits_nothing() {
         let two = share(10, 5);
-        assert_eq!(two.take_at(0, b"ann", ask(2, 2)), Taken { enough: true, units: 2, left: 0 });
+        assert_eq!(two.take_at(0, b"ann", ask(2, 2)), Taken { enough: true, units: 2, left: 0, bucket: 0 });
         assert!(!two.take_at(0, b"ann", ask(1, 1)).enough);
         // One of many others, so that the two do not meet in one cell.
         assert!((0..64_u8).any(|other| two.take_at(0, &[other], ask(1, 9)).units == 2));
         assert!(!share(3, 4).take_at(0, b"ann", ask(1, 1)).enough);
+    }
+
+    #[test]
+    fn what_goes_back_goes_where_it_was_taken() {
+        let share = share(10, 1);
+        let taken = share.take_at(0, b"ann", ask(4, 4));
+        assert_eq!(share.take_at(1, b"ann", ask(6, 6)).left, 0);
+        share.put_back(b"ann", &taken);
+        assert_eq!(share.take_at(1, b"ann", ask(4, 4)).left, 0);
+        // All of it was taken in bucket 1, and holds as long as that.
+        assert!(!share.take_at(KEPT as u64, b"ann", ask(1, 1)).enough);
+        assert!(share.take_at(KEPT as u64 + 1, b"ann", ask(10, 10)).enough);
+        share.put_back(b"ann", &taken);
+        assert!(!share.take_at(KEPT as u64 + 1, b"ann", ask(1, 1)).enough, "it is long over");
     }
 
     #[test]

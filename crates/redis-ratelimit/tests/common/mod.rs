@@ -56,7 +56,12 @@ pub(crate) fn hourly(redis: &Redis, limit: u64) -> RateLimiter {
 
 /// A second handle with the same keys whose scripts go by a clock that the test moves.
 pub(crate) async fn clocked(t: &TestRedis) -> (Redis, TestClock) {
-    let clock = TestClock::at_micros(1_800_000_000_000_000);
+    clocked_at(t, 1_800_000_000_000_000).await
+}
+
+/// [`clocked`], from these microseconds after the epoch on.
+pub(crate) async fn clocked_at(t: &TestRedis, micros: i64) -> (Redis, TestClock) {
+    let clock = TestClock::at_micros(micros);
     let builder = Redis::builder(t.url()).namespace(t.redis.namespace().clone());
     let builder = builder.command_deadline(Duration::from_secs(5)).clock(Clock::Injected(clock.clone()));
     (Box::pin(builder.connect()).await.unwrap(), clock)

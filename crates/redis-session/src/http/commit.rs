@@ -16,8 +16,18 @@ where
 {
     /// The handler has failed: the session is as it was before.
     pub(super) async fn take_back(&self) -> Result<(), Error> {
-        let begun = self.state.lock().await.begun.take();
+        let mut state = self.state.lock().await;
+        state.ended = false;
+        let begun = state.begun.take();
         self.end(begun).await
+    }
+
+    /// Nobody waits for the answer: a log-out is made all the same, and a log-in taken back.
+    pub(super) async fn abandon(&self) -> Result<(), Error> {
+        let state = self.state.lock().await;
+        let begun = self.end(state.begun.clone()).await;
+        let sent = if state.ended { state.sent.clone() } else { None };
+        self.end(sent).await.and(begun)
     }
 
     /// The handler has answered: writes what it wanted.
@@ -25,28 +35,30 @@ where
         let mut state = self.state.lock().await;
         if state.ended {
             // Both, although the cookie's may be gone: nobody asked.
-            let (begun, sent) = (state.begun.take(), state.sent.take());
-            self.end(begun).await?;
-            self.end(sent).await?;
+            self.end(state.begun.clone()).await?;
+            self.end(state.sent.clone()).await?;
             return Ok(CookieChange::Remove);
         }
         if let Some(id) = state.begun.clone() {
-            if !state.changes.is_empty() {
-                // Nobody else knows the id.
-                let _ = self.sessions.modify(&id, |value| state.make_changes(value)).await?;
-            }
-            let replaced = state.sent.take();
-            self.end(replaced).await?;
-            return Ok(CookieChange::Set(id));
+            let changed = if state.changes.is_empty() {
+                Update::Updated
+            } else {
+                self.sessions.modify(&id, |value| state.make_changes(value)).await?
+            };
+            self.end(state.sent.clone()).await?;
+            return Ok(match changed {
+                Update::Updated => CookieChange::Set(id),
+                // The user has ended all of their sessions meanwhile.
+                Update::Gone => CookieChange::Keep,
+            });
         }
-        if state.renewed {
-            self.find(&mut state).await?;
-        }
-        match (state.sent.clone(), state.value()) {
-            (Some(id), Some(value)) if state.renewed => Ok(match self.sessions.rotate(&id, value).await? {
+        if let (true, Some(id)) = (state.renewed, state.sent.clone()) {
+            return Ok(match self.sessions.rotate_with(&id, |value| state.make_changes(value)).await? {
                 Rotation::Rotated(id) => CookieChange::Set(id),
                 Rotation::Gone => CookieChange::Keep,
-            }),
+            });
+        }
+        match (state.sent.clone(), state.value()) {
             (Some(id), _) if !state.changes.is_empty() => {
                 self.write(&id, &mut state).await?;
                 Ok(CookieChange::Keep)

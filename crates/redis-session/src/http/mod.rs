@@ -16,9 +16,15 @@
 //! | [renews the id](Session::renew) | the session under another id alone | the cookie |
 //! | [logs out](Session::log_out) | the session is ended | the cookie is removed |
 //! | fails with 5xx | nothing; a log-in is taken back | no cookie: the session before it stays |
+//! | is dropped before its answer | a log-out all the same; a log-in is taken back | |
 //!
 //! What must be written and cannot be, since Redis is away, turns the answer into 503: the handler's
-//! would say what has not happened.
+//! would say what has not happened. Any other failure to write it, such as a recorder that fails or a
+//! value that is too large, turns it into 500. Three things are then, or
+//! after a 5xx of the handler, not as they were before: sessions that were ended to
+//! [make room](crate::WhenFull::EndOldest) for a log-in stay ended; a log-out that Redis has made stays
+//! made; and an id that was renewed or a session that was replaced while something after it failed is
+//! gone, so that its user has to log in again.
 //!
 //! # The cookie
 //!
@@ -27,6 +33,17 @@
 //! without a domain, and ends with the browser unless it is [kept](SessionLayer::kept). An answer
 //! that sets or removes it is never stored by a cache (`Cache-Control: no-store`). A cookie that is
 //! malformed or foreign is none.
+//!
+//! # A new id beside another request
+//!
+//! A request that comes with an id that is gone is one without a session, as any that comes with an id
+//! that has expired. So if a log-in or a renewal has given the browser another id while a request with
+//! the one before was on its way, and that request changes a session, it begins one of nobody: if its
+//! answer comes last, the browser has that cookie, and its user has to log in again. The session of the
+//! log-in stays until its time is over. One that had loaded its session before that sets no cookie.
+//!
+//! A log-in that changes nothing besides sets its cookie without another look: if all sessions of the
+//! user were ended just before its answer, that cookie is of a session that is gone, and of no use.
 //!
 //! # Requests from other sites
 //!

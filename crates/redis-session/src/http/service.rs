@@ -53,8 +53,9 @@ where
         let (session, cookie) = (Session::new(self.sessions.clone(), sent), self.cookie.clone());
         request.extensions_mut().insert(session.clone());
         Box::pin(async move {
+            let mut unanswered = Unanswered(Some(session.clone()));
             let answered = inner.call(request).await;
-            match answered {
+            let answer = match answered {
                 Ok(response) if !response.status().is_server_error() => {
                     Ok(finish(&session, &cookie, response, is_sent).await)
                 }
@@ -63,8 +64,30 @@ where
                     let _ = session.take_back().await;
                     failed
                 }
-            }
+            };
+            unanswered.0 = None;
+            answer
         })
+    }
+}
+
+/// A request whose answer is not there yet; dropped before that, its log-out is made all the same.
+struct Unanswered<T, C>(Option<Session<T, C>>)
+where
+    T: Serialize + DeserializeOwned + Clone + Default + Send + Sync + 'static,
+    C: Codec;
+
+impl<T, C> Drop for Unanswered<T, C>
+where
+    T: Serialize + DeserializeOwned + Clone + Default + Send + Sync + 'static,
+    C: Codec,
+{
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            // It waits for nobody; Redis::close waits for it.
+            let redis = session.sessions.redis().clone();
+            drop(redis.detach(async move { session.abandon().await }));
+        }
     }
 }
 

@@ -125,8 +125,9 @@ where
         Ok(if state.ended { None } else { state.begun.clone().or_else(|| state.sent.clone()) })
     }
 
-    /// Changes the value once the handler has answered. Without a session one begins, from the
-    /// default of `T`. The first look is one round trip.
+    /// Changes the value once the handler has answered. Without a session, or with an id that is
+    /// [gone](crate::http#a-new-id-beside-another-request), one begins, from the default of `T`. The
+    /// first look is one round trip.
     ///
     /// # It may run again
     ///
@@ -170,14 +171,16 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: if the request is dropped, a session that nobody knows may stay until its
-    /// idle time is over.
+    /// Not cancel safe: a session that nobody knows may stay until its idle time is over. If the
+    /// request is dropped later, before its answer, the log-in is taken back.
     ///
     /// # If the reply is lost
     ///
     /// As [`Sessions::log_in`].
     pub async fn log_in(&self, login: Login<'_>, value: T) -> Result<LogIn, Error> {
         let mut state = self.state.lock().await;
+        // It ends with the answer.
+        let login = state.sent.as_ref().map_or(login, |sent| login.uncounted(sent));
         let answer = self.sessions.log_in(login, &value).await?;
         if let LogIn::Begun(id) = &answer
             && let Some(twice) = state.begun.replace(id.clone())
@@ -192,12 +195,23 @@ where
     }
 
     /// Gives the session another id with the answer, as at each change of what its user may do; the
-    /// old one is void. No round trip here, and none without a session.
+    /// old one is void. Changes of other requests meanwhile are kept. No round trip here, two with the
+    /// answer, and none without a session.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the id is renewed with the answer. If the request is dropped during that, or the
+    /// answer is lost, the session may have an id that nobody knows, and its user has to log in again.
     pub async fn renew(&self) {
         self.state.lock().await.renewed = true;
     }
 
     /// Ends the session with the answer, and removes the cookie. No round trip here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once this has returned, the session is ended also if the request is dropped before
+    /// its answer, as when the client goes away or the handler panics; only an answer of 5xx keeps it.
     pub async fn log_out(&self) {
         let mut state = self.state.lock().await;
         state.ended = true;

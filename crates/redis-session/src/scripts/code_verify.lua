@@ -13,7 +13,13 @@ local attempts, budget = tonumber(ARGV[2]), tonumber(ARGV[3])
 if failures >= budget then return {3, redis.call('PTTL', KEYS[2])} end
 local mac = redis.call('HGET', KEYS[1], 'mac')
 if not mac then return {0, false} end
-local tries = redis.call('HINCRBY', KEYS[1], 'tries', 1)
+local tries = (tonumber(redis.call('HGET', KEYS[1], 'tries')) or 0) + 1
+-- As many as are allowed now were made while more were.
+if tries > attempts then
+  redis.call('HDEL', KEYS[1], 'mac', 'value')
+  return {0, false}
+end
+redis.call('HINCRBY', KEYS[1], 'tries', 1)
 local right = mac == ARGV[1]
 local detail = math.min(attempts - tries, budget - failures - 1)
 if right then

@@ -9,6 +9,7 @@
 -- ARGV[5] member       its name in the index, or empty if it is nobody's
 -- ARGV[6] limit        how many sessions the user may have, 0 = any number
 -- ARGV[7] when_full    1 = those that would end first make room, 0 = refuse
+-- ARGV[8] uncounted    a member that the new one replaces: it is neither counted nor makes room; or empty
 -- returns  {1 begun | 0 the key is taken | 2 the user has as many as allowed, members that made room}
 -- replay   a second run answers 0 and writes nothing
 if redis.call('EXISTS', KEYS[1]) == 1 then return {0, {}} end
@@ -21,9 +22,13 @@ local now_ms = math.floor(now_us / 1000)
 local now, limit, over = string.format('%.0f', now_ms), tonumber(ARGV[6]), {}
 if limit > 0 then
   local excess = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf') - limit + 1
+  if (tonumber(redis.call('ZSCORE', KEYS[2], ARGV[8]) or 0)) > now_ms then excess = excess - 1 end
   if excess > 0 and ARGV[7] == '0' then return {2, {}} end
   if excess > 0 then
-    over = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'LIMIT', 0, string.format('%.0f', excess))
+    local first = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'LIMIT', 0, string.format('%.0f', excess + 1))
+    for _, member in ipairs(first) do
+      if member ~= ARGV[8] and #over < excess then table.insert(over, member) end
+    end
   end
 end
 local ttl_ms = math.min(tonumber(ARGV[2]), tonumber(ARGV[3]))

@@ -7,9 +7,10 @@
 -- ARGV[2] idle_ms  how long it lives without use, 1 to 2^40
 -- ARGV[3] member   its name in the index; a user's session that is not there has been revoked
 -- ARGV[4] renamed  its new name there
--- ARGV[5] version  the one that it gets, 16 bytes
--- ARGV[6] value    bytes
--- returns  1 it has the new id alone | 2 it had it before | 0 it is gone
+-- ARGV[5] expected the version that it must have, or empty for any
+-- ARGV[6] version  the one that it gets, 16 bytes
+-- ARGV[7] value    bytes
+-- returns  1 it has the new id alone | 2 it had it before | 3 it has another version | 0 it is gone
 -- replay   a second run answers 2 and writes nothing
 local head = redis.call('GETRANGE', KEYS[1], 0, 1057)
 local now_us = tonumber(ARGV[1])
@@ -23,9 +24,10 @@ local deadline_ms, device = tonumber(string.sub(head, 1, 13)), tonumber(string.s
 if not deadline_ms or not device or deadline_ms <= now_ms then return 0 end
 local owned = string.sub(head, 56, 56) == 'u'
 if owned and not redis.call('ZSCORE', KEYS[3], ARGV[3]) then return 0 end
+if ARGV[5] ~= '' and string.sub(head, 40, 55) ~= ARGV[5] then return 3 end
 local ttl_ms = math.min(tonumber(ARGV[2]), deadline_ms - now_ms)
 local times = string.sub(head, 1, 26) .. string.format('%013.0f', now_ms)
-local rest = ARGV[5] .. string.sub(head, 56, 59 + device) .. ARGV[6]
+local rest = ARGV[6] .. string.sub(head, 56, 59 + device) .. ARGV[7]
 redis.call('SET', KEYS[2], times .. rest, 'PX', string.format('%.0f', ttl_ms))
 redis.call('DEL', KEYS[1])
 if owned then

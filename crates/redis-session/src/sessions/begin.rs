@@ -1,6 +1,6 @@
 //! Sessions that begin: of nobody, and of a user who logs in.
 
-use super::Sessions;
+use super::{Revocation, Sessions};
 use crate::error::Error;
 use crate::id::{Place, SessionId, SessionRef};
 use crate::login::Login;
@@ -65,11 +65,13 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// [`Error::TooLarge`]; [`Error::Redis`] if Redis could not answer or the value has no encoding.
     /// If it was the old session that could not be ended, the new one is there all the same, with an
-    /// id that nobody knows.
+    /// id that nobody knows. If the log-in could not be recorded, the sessions that
+    /// [made room](crate::WhenFull::EndOldest) for it have ended all the same.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: a session that nobody knows may stay until its idle time is over.
+    /// Not cancel safe: a session that nobody knows may stay until its idle time is over. What made
+    /// room for it has ended, and a [recorder](crate::SessionRecorder) may not have been told.
     ///
     /// # If the reply is lost
     ///
@@ -98,7 +100,9 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
         let sealed = self.seal(&keys, value)?;
         let told = at_rest::device_in(&self.options, &keys.index, device)?;
         let rest = stored::rest(&Version::random()?, login.is_some(), &told, &sealed);
-        let created = scripts::create(&self.redis, &keys, rest, login.is_some(), &self.options).await?;
+        let uncounted = login.and_then(|login| login.uncounted).map(SessionId::reference);
+        let created =
+            scripts::create(&self.redis, &keys, rest, login.is_some(), uncounted, &self.options).await?;
         let ended = match created {
             Created::Begun(ended) => ended,
             Created::Full => return Ok(false),
@@ -107,22 +111,28 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
         let (idle, absolute) = (self.options.idle_timeout(), self.options.absolute_timeout());
         let user = login.map(|login| login.user);
         let begun = Event::Begun { session: id.reference(), user, device, idle, absolute };
-        if let Err(error) = self.options.told().record(begun).await {
+        // What made room has ended, whether the new session stays or not.
+        let recorded = match self.made_room(&ended).await {
+            Ok(()) => self.options.told().record(begun).await,
+            failed => failed,
+        };
+        if let Err(error) = recorded {
             // The id was not handed out, so whether this succeeds matters to nobody.
             let _ = scripts::revoke(&self.redis, &keys).await;
             return Err(error);
         }
-        self.made_room(&ended).await?;
         Ok(true)
     }
 
     /// Sessions that were ended for a new one, by their names in the index.
     async fn made_room(&self, ended: &[String]) -> Result<(), Error> {
         telemetry::evicted(ended.len());
+        let mut all = Ok(());
         for session in ended.iter().filter_map(|member| SessionRef::parse(member)) {
-            self.options.told().record(Event::Revoked { session }).await?;
+            let ended = Event::Revoked { session, user: None, met: Revocation::Revoked };
+            all = all.and(self.options.told().record(ended).await);
         }
-        Ok(())
+        all
     }
 }
 

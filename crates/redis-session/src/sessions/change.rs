@@ -162,6 +162,11 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// Nobody's session stays nobody's: [log in](Self::log_in) instead, which begins one of the user.
     ///
+    /// # The last writer wins
+    ///
+    /// A change that another request makes between the load of `value` and this is lost:
+    /// [`rotate_with`](Self::rotate_with) loses none.
+    ///
     /// # Requests under way
     ///
     /// Those with the old id find the session gone, and must send no cookie then; a log-out among
@@ -170,7 +175,9 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`]; [`Error::Redis`] if Redis could not answer or the value has no encoding.
+    /// [`Error::TooLarge`]; [`Error::Redis`] if Redis could not answer or the value has no encoding;
+    /// [`Error::Recorder`]: the session has then been ended, since Redis had its new id alone, and its
+    /// user has to log in again.
     ///
     /// # Cancel safety
     ///
@@ -181,19 +188,72 @@ impl<T: Serialize + DeserializeOwned, C: Codec> Sessions<T, C> {
     /// It is sent again, three times in all: the second run finds the new id in its place.
     pub async fn rotate(&self, id: &SessionId, value: &T) -> Result<Rotation, Error> {
         let call = async {
-            let (renewed, version) = (id.renewed()?, Version::random()?);
-            let (keys, renamed) = (self.keys(id), self.keys(&renewed));
-            let sealed = self.seal(&renamed, value)?;
-            let step =
-                || scripts::rotate(&self.redis, &keys, &renamed, sealed.clone(), &version, &self.options);
-            if !until_answered(step).await? {
-                return Ok(Rotation::Gone);
-            }
-            let (from, to, idle) = (id.reference(), renewed.reference(), self.options.idle_timeout());
-            self.options.told().record(Event::Rotated { from, to, idle }).await?;
-            Ok(Rotation::Rotated(renewed))
+            // No version is expected, so there is no other.
+            let rotation = self.rotate_from(id, value, None).await?;
+            Ok(rotation.unwrap_or(Rotation::Gone))
         };
         told!("rotate", call, |answer| Outcome::of(*answer != Rotation::Gone))
+    }
+
+    /// Loads the session, changes its value and gives it another id, again if others wrote in
+    /// between: [`modify`](Self::modify) and [`rotate`](Self::rotate) in one, of whose changes none is
+    /// lost. Two round trips, and two more each time that others were faster.
+    ///
+    /// # Errors
+    ///
+    /// As [`modify`](Self::modify) and [`rotate`](Self::rotate).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`rotate`](Self::rotate).
+    ///
+    /// # If the reply is lost
+    ///
+    /// As [`rotate`](Self::rotate).
+    pub async fn rotate_with(
+        &self,
+        id: &SessionId,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<Rotation, Error> {
+        let call = async {
+            for tried in 0..TRIES {
+                let Some(mut loaded) = self.load(id).await? else { return Ok(Rotation::Gone) };
+                change(&mut loaded.value);
+                match self.rotate_from(id, &loaded.value, Some(&loaded.version)).await? {
+                    Some(rotation) => return Ok(rotation),
+                    None => tokio::time::sleep(WAITS.delay(tried)).await,
+                }
+            }
+            Err(Error::Contended(TRIES))
+        };
+        told!("rotate", call, |answer| Outcome::of(*answer != Rotation::Gone))
+    }
+
+    /// `None` if it has another version than was expected.
+    async fn rotate_from(
+        &self,
+        id: &SessionId,
+        value: &T,
+        expected: Option<&Version>,
+    ) -> Result<Option<Rotation>, Error> {
+        let (renewed, version) = (id.renewed()?, Version::random()?);
+        let (keys, renamed) = (self.keys(id), self.keys(&renewed));
+        let sealed = self.seal(&renamed, value)?;
+        let step = || {
+            scripts::rotate(&self.redis, &keys, &renamed, sealed.clone(), expected, &version, &self.options)
+        };
+        match until_answered(step).await? {
+            Replaced::Yes => {}
+            Replaced::Changed => return Ok(None),
+            Replaced::Gone => return Ok(Some(Rotation::Gone)),
+        }
+        let (from, to, idle) = (id.reference(), renewed.reference(), self.options.idle_timeout());
+        if let Err(error) = self.options.told().record(Event::Rotated { from, to, idle }).await {
+            // Nobody knows the id, and it would take one of the user's places until its time is over.
+            let _ = scripts::revoke(&self.redis, &renamed).await;
+            return Err(error);
+        }
+        Ok(Some(Rotation::Rotated(renewed)))
     }
 
     async fn lives_on(&self, id: &SessionId, replaced: &Replaced) {

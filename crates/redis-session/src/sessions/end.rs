@@ -44,7 +44,7 @@ impl<T, C> Sessions<T, C> {
     ///
     /// It is sent again, three times in all; the answer may then be [`Revocation::AlreadyGone`].
     pub async fn revoke(&self, id: &SessionId) -> Result<Revocation, Error> {
-        self.end(self.keys(id), id.reference()).await
+        self.end(self.keys(id), id.reference(), None).await
     }
 
     /// Ends a session of a user by what names it in [`list`](Self::list). A session of another user
@@ -62,7 +62,8 @@ impl<T, C> Sessions<T, C> {
     ///
     /// As [`revoke`](Self::revoke).
     pub async fn revoke_listed(&self, user: &str, which: SessionRef) -> Result<Revocation, Error> {
-        self.end(SessionKeys::in_place(self.redis.namespace(), Place::of_user(user), which), which).await
+        let keys = SessionKeys::in_place(self.redis.namespace(), Place::of_user(user), which);
+        self.end(keys, which, Some(user)).await
     }
 
     /// Ends every session of a user that began before this is answered, as when the password
@@ -121,12 +122,19 @@ impl<T, C> Sessions<T, C> {
         told!("revoke_others", step, |answer| Outcome::of(*answer != Others::Gone))
     }
 
-    async fn end(&self, keys: SessionKeys, session: SessionRef) -> Result<Revocation, Error> {
+    async fn end(
+        &self,
+        keys: SessionKeys,
+        session: SessionRef,
+        user: Option<&str>,
+    ) -> Result<Revocation, Error> {
         let (redis, recorder) = (self.redis.clone(), self.options.told().clone());
+        let user = user.map(str::to_owned);
         let step = async move {
-            let there = until_answered(|| scripts::revoke(&redis, &keys)).await?;
-            recorder.record(Event::Revoked { session }).await?;
-            Ok(revocation(there))
+            let met = revocation(until_answered(|| scripts::revoke(&redis, &keys)).await?);
+            // Also if it was gone: the record may have missed the time before.
+            recorder.record(Event::Revoked { session, user: user.as_deref(), met }).await?;
+            Ok(met)
         };
         told!("revoke", self.finish("session/revoke", step), |answer| outcome(*answer))
     }

@@ -100,6 +100,11 @@ impl<T, C> Sessions<T, C> {
         &self.options
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
     fn keys(&self, id: &SessionId) -> SessionKeys {
         SessionKeys::of(self.redis.namespace(), id)
     }

@@ -3,12 +3,17 @@
 use super::records::{Row, SessionRecord, record};
 use crate::id::SessionRef;
 use crate::recorder::{Event, SessionRecorder};
+use crate::sessions::Revocation;
 use async_trait::async_trait;
 use sqlx::{Database, Pool, Postgres, Sqlite};
 use std::error::Error as StdError;
 use std::time::Duration;
 
 /// Sessions in a database, one row for each id; cheap to clone.
+///
+/// A session whose last uses could not be [recorded](Event::Touched) has expired here while it lives
+/// in Redis: `revoke_all` and `revoke_others` end it there and leave it expired here, and only a
+/// revocation of its own is recorded still. The same holds within a second of its end.
 ///
 /// The table holds names of users and devices: delete what is [older](Self::delete_older_than) than
 /// you may keep.
@@ -40,7 +45,7 @@ const USERS: &str = "CREATE INDEX IF NOT EXISTS redis_session_record_user \
      ON redis_session_record (user_name, begun_at)";
 const AGES: &str = "CREATE INDEX IF NOT EXISTS redis_session_record_age ON redis_session_record (ends_at)";
 
-/// Rounded up: nothing is told to be over before it is.
+/// Rounded up; the database's time is whole seconds too, so an end is told to a second.
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
@@ -135,10 +140,17 @@ macro_rules! sessions_of {
                     " + $2) ",
                     "WHERE session = $1 AND ended_by IS NULL"
                 );
-                const REVOKED: &str = concat!(revoke!($now), " AND session = $1");
-                const ALL: &str = concat!(revoke!($now), " AND user_name = $1");
+                const REVOKED: &str = concat!(
+                    revoke!($now),
+                    " AND session = $1 AND ($2 IS NULL OR user_name = $2) AND ($3 OR ends_at > ",
+                    $now,
+                    ")"
+                );
+                const ALL: &str = concat!(revoke!($now), " AND ends_at > ", $now, " AND user_name = $1");
                 const OTHERS: &str = concat!(
                     revoke!($now),
+                    " AND ends_at > ",
+                    $now,
                     " AND session <> $1 AND user_name = ",
                     "(SELECT user_name FROM redis_session_record WHERE session = $1)"
                 );
@@ -154,7 +166,10 @@ macro_rules! sessions_of {
                         sqlx::query(TOUCHED).bind(session.to_string()).bind(seconds(idle))
                     }
                     Event::Rotated { from, to, idle } => return self.rotated(from, to, idle).await,
-                    Event::Revoked { session } => sqlx::query(REVOKED).bind(session.to_string()),
+                    Event::Revoked { session, user, met } => sqlx::query(REVOKED)
+                        .bind(session.to_string())
+                        .bind(user.map(str::to_owned))
+                        .bind(met == Revocation::Revoked),
                     Event::RevokedAll { user } => sqlx::query(ALL).bind(user.to_owned()),
                     Event::RevokedOthers { kept } => sqlx::query(OTHERS).bind(kept.to_string()),
                 };
@@ -167,20 +182,22 @@ macro_rules! sessions_of {
                 to: SessionRef,
                 idle: Duration,
             ) -> Result<(), sqlx::Error> {
+                // What was revoked before this was recorded stays so, under either id.
                 const NEXT: &str = concat!(
                     "INSERT INTO redis_session_record ",
-                    "(session, user_name, device, begun_at, ends_at, deadline) ",
+                    "(session, user_name, device, begun_at, ends_at, deadline, ended_by) ",
                     "SELECT $2, user_name, device, begun_at, ",
+                    "CASE ended_by WHEN 'revoked' THEN ends_at ELSE ",
                     $least,
                     "(deadline, ",
                     $now,
-                    " + $3), deadline ",
+                    " + $3) END, deadline, CASE ended_by WHEN 'revoked' THEN ended_by END ",
                     "FROM redis_session_record WHERE session = $1"
                 );
                 const ENDED: &str = concat!(
                     "UPDATE redis_session_record SET ended_by = 'rotated', successor = $2, ends_at = ",
                     $now,
-                    " WHERE session = $1"
+                    " WHERE session = $1 AND ended_by IS NULL"
                 );
                 let (from, to) = (from.to_string(), to.to_string());
                 let mut both = self.pool.begin().await?;
@@ -211,14 +228,13 @@ macro_rules! select {
     };
 }
 
-/// Ends what is not over: a session that expired stays one that expired.
+/// Ends what nobody ended before.
 macro_rules! revoke {
     ($now:literal) => {
         concat!(
             "UPDATE redis_session_record SET ended_by = 'revoked', ends_at = ",
             $now,
-            " WHERE ended_by IS NULL AND ends_at > ",
-            $now
+            " WHERE ended_by IS NULL"
         )
     };
 }

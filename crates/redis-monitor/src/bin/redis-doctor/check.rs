@@ -1,10 +1,17 @@
 //! The report of one examination, for a person or a machine.
 
-use crate::args::Output;
+use crate::plain;
 use redis_monitor::{Finding, Report, Severity};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
+
+/// Who reads the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Person,
+    Machine,
+}
 
 /// Prints the report; the exit status follows from its worst finding.
 pub(crate) fn print(report: &Report, output: Output) -> Result<ExitCode, String> {
@@ -81,8 +88,7 @@ fn paragraph(finding: &Finding, paint: Paint) -> String {
         _ => paint.word(31, "critical"),
     };
     let Finding { signal, server, measured, advice, .. } = finding;
-    // A key's name may hold anything; a terminal must not obey it.
-    let measured: String = measured.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let (server, measured) = (plain(server), plain(measured));
     format!("{word}  {signal} on {server}\n          {measured}\n          {advice}\n\n")
 }
 
@@ -92,14 +98,29 @@ fn patterns(page: &mut String, report: &Report) {
         let _ = writeln!(
             page,
             "queue {}: {} waiting{oldest}, {} delayed, {} dead, {} workers",
-            queue.name, queue.pending, queue.delayed, queue.dead, queue.workers
+            plain(&queue.name),
+            queue.pending,
+            queue.delayed,
+            queue.dead,
+            queue.workers
+        );
+    }
+    for lock in &report.locks {
+        let holder = lock.label.as_deref().map_or(String::new(), |label| format!(" by {}", plain(label)));
+        let _ = writeln!(
+            page,
+            "lock {}: held{holder} for {} s, {} s left, {} waiting",
+            plain(&lock.name),
+            lock.held_s,
+            lock.lease_left_s,
+            lock.waiting
         );
     }
     for counted in &report.keys {
         let about = if counted.estimated > counted.sampled { "about " } else { "" };
         let _ = writeln!(page, "{about}{} {}", counted.estimated, counted.kind);
     }
-    if !report.queues.is_empty() || !report.keys.is_empty() {
+    if !(report.queues.is_empty() && report.keys.is_empty()) {
         page.push('\n');
     }
 }

@@ -5,9 +5,13 @@
 mod args;
 mod check;
 mod export;
+mod history;
+mod serve;
+mod watch;
 
-use args::{Command, HELP};
+use args::{Acting, Command, HELP, Target};
 use redis_monitor::{Doctor, Error};
+use serve::{Access, Secret, Settings};
 use std::process::ExitCode;
 
 /// As monitoring plugins have it: 0 well, 1 warning, 2 critical, 3 unknown.
@@ -27,24 +31,50 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, String> {
     match command {
-        Command::Help => {
-            print!("{HELP}");
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Check { url, options, output } => {
-            let mut doctor = Doctor::connect(&url, options).await.map_err(|e: Error| e.to_string())?;
+        Command::Help => print!("{HELP}"),
+        Command::Check { target, output } => {
+            let mut doctor = connect(&target).await?;
             let report = doctor.examine().await;
             doctor.close().await;
-            check::print(&report, output)
+            return check::print(&report, output);
         }
-        Command::Export { url, options, listen } => {
-            let doctor = Doctor::connect(&url, options).await.map_err(|e: Error| e.to_string())?;
-            export::serve(doctor, listen)
-                .await
-                .map_err(|error| format!("cannot serve on {listen}: {error}"))?;
-            Ok(ExitCode::SUCCESS)
+        Command::Watch { target, every, frames } => {
+            let doctor = connect(&target).await?;
+            watch::run(doctor, every, frames).await?;
+        }
+        Command::Export { target, listen } => {
+            let doctor = connect(&target).await?;
+            let served = export::serve(doctor, listen).await;
+            served.map_err(|error| format!("cannot serve on {listen}: {error}"))?;
+        }
+        Command::Serve { target, listen, every, names, acting } => {
+            let settings = Settings { listen, every, names, access: access(acting)? };
+            let doctor = connect(&target).await?;
+            let served = serve::serve(doctor, target.redis(), settings).await;
+            served.map_err(|error| format!("cannot serve on {listen}: {error}"))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn connect(target: &Target) -> Result<Doctor, String> {
+    Doctor::connect(&target.url, target.options.clone()).await.map_err(|error: Error| error.to_string())
+}
+
+fn access(acting: Acting) -> Result<Access, String> {
+    if acting == Acting::No {
+        return Ok(Access::ReadOnly);
+    }
+    let secret = match std::env::var("REDIS_DOCTOR_TOKEN") {
+        Ok(token) => Secret::chosen(token)?,
+        Err(_) => Secret::made_up().map_err(|error| error.to_string())?,
+    };
+    Ok(Access::Actions(secret))
+}
+
+/// Text from Redis as a terminal may show it: a name may hold anything, and must not be obeyed.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn unknown(why: &str) -> ExitCode {

@@ -69,9 +69,15 @@ impl Channels {
         }
     }
 
-    /// Hands a message to the channel's readers.
-    pub(super) fn deliver(&self, name: &str, message: Bytes) {
-        if let Some(channel) = self.lock().get(name) {
+    /// Hands a message that came from `server` to the channel's readers.
+    ///
+    /// A node that the channel is on its way to speaks before [`Channels::settle`]; what it says is
+    /// left to the `Missed` that follows, which must come first. Before the first subscription is
+    /// settled there is nothing that could have been missed.
+    pub(super) fn deliver(&self, name: &str, server: &Server, message: Bytes) {
+        let channels = self.lock();
+        let Some(channel) = channels.get(name) else { return };
+        if channel.at.as_ref().is_none_or(|at| at == server) {
             tell(channel, Notice::Message(message));
         }
     }
@@ -115,4 +121,31 @@ impl Channels {
 fn tell(channel: &Channel, notice: Notice) {
     // Without a reader there is nobody to tell.
     let _ = channel.notices.send(notice);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::broadcast::error::TryRecvError;
+
+    #[test]
+    fn missed_comes_before_anything_of_the_new_node() {
+        let (old, new) = (Server::new("old", 1), Server::new("new", 2));
+        let channels = Channels::default();
+        let (mut notices, _) = channels.enter("c", 7);
+        channels.deliver("c", &old, "1".into());
+        channels.settle("c", &old);
+        channels.deliver("c", &old, "2".into());
+        for word in ["1", "2"] {
+            assert_eq!(notices.try_recv().unwrap(), Notice::Message(word.into()));
+        }
+        channels.deliver("c", &new, "3".into());
+        assert_eq!(notices.try_recv(), Err(TryRecvError::Empty), "the way to the new node is not over");
+        channels.settle("c", &new);
+        channels.deliver("c", &old, "4".into());
+        channels.deliver("c", &new, "5".into());
+        assert_eq!(notices.try_recv().unwrap(), Notice::Missed);
+        assert_eq!(notices.try_recv().unwrap(), Notice::Message("5".into()));
+        assert_eq!(notices.try_recv(), Err(TryRecvError::Empty), "the old node has no say any more");
+    }
 }

@@ -229,7 +229,8 @@ impl Ear {
                 Ok(_) | Err(RecvError::Lagged(_)) = errors.recv() => is_down = true,
                 message = messages.recv() => match message {
                     Ok(message) => {
-                        self.channels.deliver(&message.channel, message.value.into_bytes().unwrap_or_default());
+                        let payload = message.value.into_bytes().unwrap_or_default();
+                        self.channels.deliver(&message.channel, &self.server, payload);
                     }
                     Err(RecvError::Lagged(_)) => self.channels.missed_at(&self.server),
                     Err(RecvError::Closed) => return,

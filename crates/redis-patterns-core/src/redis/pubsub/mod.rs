@@ -43,7 +43,7 @@ impl Redis {
     /// # After a failover
     ///
     /// The subscription follows its channel to the node that now serves it, and says
-    /// [`Notice::Missed`] once it is there.
+    /// [`Notice::Missed`] once it is there, before any message of that node.
     ///
     /// # Cancel safety
     ///
