@@ -55,7 +55,9 @@ pub(crate) fn parse(argv: impl Iterator<Item = String>) -> Result<Option<Args>, 
             Arg::Long("fault") => args.asked.faults.push(parser.value()?.parse()?),
             Arg::Long("topology") => args.asked.topology = topology(&parser.value()?.string()?)?,
             Arg::Long("ring") => args.ring = parser.value()?.parse()?,
-            Arg::Long("minutes") => args.time = Some(Duration::from_secs(60 * parser.value()?.parse::<u64>()?)),
+            Arg::Long("minutes") => {
+                args.time = Some(Duration::from_secs(60 * parser.value()?.parse::<u64>()?));
+            }
             Arg::Long("seed") => args.seed = parser.value()?.parse()?,
             Arg::Long("out") => args.out = parser.value()?.into(),
             Arg::Long("controls") => args.only_controls = true,

@@ -66,7 +66,8 @@ impl Run {
         std::fs::create_dir_all(dir)?;
         let mut stage = self.stage(cell, seed, dir, cluster).await?;
         let roles = primaries(&stage.servers).await?;
-        let fences = if cell.control.is_some_and(|c| c.number == 6) { Fences::Ignored } else { Fences::Checked };
+        let fences =
+            if cell.control.is_some_and(|c| c.number == 6) { Fences::Ignored } else { Fences::Checked };
         let oracle = Oracle::start(fences).await?;
         stage.orders.oracle = oracle.address();
         stage.people().await?;
@@ -87,9 +88,13 @@ impl Run {
         let report = Report { server, ..Report::failed(cell, seed, String::new(), 0.0) };
         let report = report.judged(cell, self.ring, done, calls, &found);
         drop(stage);
-        let keep = !matches!(report.verdict, crate::report::Verdict::Holds | crate::report::Verdict::Loss | crate::report::Verdict::Caught);
+        let keep = !matches!(
+            report.verdict,
+            crate::report::Verdict::Holds | crate::report::Verdict::Loss | crate::report::Verdict::Caught
+        );
         if keep {
-            let rules: Vec<String> = found.rules.iter().map(|(rule, broken)| format!("{rule} {broken:?}\n")).collect();
+            let rules: Vec<String> =
+                found.rules.iter().map(|(rule, broken)| format!("{rule} {broken:?}\n")).collect();
             std::fs::write(dir.join("findings.txt"), rules.concat())?;
         } else {
             std::fs::remove_dir_all(dir)?;
@@ -100,7 +105,13 @@ impl Run {
         Ok(report)
     }
 
-    async fn findings(&self, cell: &Cell, stage: &Stage, oracle: &Oracle, ops: &[Operation]) -> Outcome<check::Findings> {
+    async fn findings(
+        &self,
+        cell: &Cell,
+        stage: &Stage,
+        oracle: &Oracle,
+        ops: &[Operation],
+    ) -> Outcome<check::Findings> {
         // A queue's keys stay until their jobs are done; its docs say so.
         let all = format!("{}:*", stage.orders.namespace);
         let immortal = if cell.pattern == Pattern::Queue { 0 } else { stage.servers.immortal(&all).await? };
@@ -113,14 +124,21 @@ impl Run {
         Ok(check::check(&Scene { orders, fault: cell.fault, ops, seen, immortal, crashed, uneven }))
     }
 
-    async fn stage(&self, cell: &Cell, seed: u64, dir: &Path, cluster: &mut Option<Servers>) -> Outcome<Stage> {
+    async fn stage(
+        &self,
+        cell: &Cell,
+        seed: u64,
+        dir: &Path,
+        cluster: &mut Option<Servers>,
+    ) -> Outcome<Stage> {
         let clock = if matches!(cell.fault.0, 16 | 17) { Some(WallClock::new(dir)?) } else { None };
         let servers = match cell.topology {
             Topology::Standalone => standalone(cell.fault.0, clock.as_ref(), dir).await?,
             Topology::Cluster => shared_cluster(cluster).await?,
         };
         let history = History::append_to(&dir.join("history.jsonl"))?;
-        let proxy = if matches!(cell.fault.0, 3 | 4) { Some(Proxy::start(servers.url()).await?) } else { None };
+        let proxy =
+            if matches!(cell.fault.0, 3 | 4) { Some(Proxy::start(servers.url()).await?) } else { None };
         let orders = Orders {
             pattern: cell.pattern,
             // The sixth is a resource that checks no fence; the lock is ours.

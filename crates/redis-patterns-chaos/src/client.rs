@@ -29,7 +29,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) async fn connect(orders: Orders, history: History) -> Result<Self, redis_patterns_core::Error> {
+    pub(crate) async fn connect(
+        orders: Orders,
+        history: History,
+    ) -> Result<Self, redis_patterns_core::Error> {
         let redis = Redis::builder(&orders.url)
             .namespace(Namespace::new(&orders.namespace)?)
             .command_deadline(orders.deadline())

@@ -42,9 +42,8 @@ const FAULTS: [(On, &str); 21] = [
 ];
 
 /// What a failover or a power cut may cost. The fence (L1, L2) is not among them.
-const FORGETS: &[&str] = &[
-    "R1", "L3", "L6", "I1", "I2", "I4", "I5", "S1", "S2", "S3", "S4", "S6", "Q1", "Q3", "Q4", "Q6",
-];
+const FORGETS: &[&str] =
+    &["R1", "L3", "L6", "I1", "I2", "I4", "I5", "S1", "S2", "S3", "S4", "S6", "Q1", "Q3", "Q4", "Q6"];
 /// What a jump of the server's clock may cost: leases and windows end early or late.
 const JUMPS: &[&str] = &["R1", "R2", "L3", "L6", "I1", "I4", "I5", "S2", "S5", "S6", "Q3", "Q5"];
 

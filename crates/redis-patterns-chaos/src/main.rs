@@ -28,9 +28,12 @@ fn main() -> ExitCode {
     let mut argv = std::env::args().skip(1);
     let first = argv.next();
     let done = if first.as_deref() == Some(stage::WORKER) {
-        work::main(&argv.next().unwrap_or_default()).map(|()| ExitCode::SUCCESS).map_err(|error| -> Box<dyn Error> { error })
+        work::main(&argv.next().unwrap_or_default())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| -> Box<dyn Error> { error })
     } else {
-        args::parse(first.into_iter().chain(argv)).and_then(|asked| asked.map_or(Ok(ExitCode::SUCCESS), supervisor::run))
+        args::parse(first.into_iter().chain(argv))
+            .and_then(|asked| asked.map_or(Ok(ExitCode::SUCCESS), supervisor::run))
     };
     done.unwrap_or_else(|error: Box<dyn Error>| {
         eprintln!("chaos: {error}");

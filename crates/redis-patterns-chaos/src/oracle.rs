@@ -61,7 +61,8 @@ impl Oracle {
     pub(crate) async fn start(fences: Fences) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let world = World { fences, items: HashMap::new(), board: Vec::new(), pinned: 0, seen: Seen::default() };
+        let world =
+            World { fences, items: HashMap::new(), board: Vec::new(), pinned: 0, seen: Seen::default() };
         let world = Arc::new(Mutex::new(world));
         let shared = world.clone();
         let accept = async move {
@@ -110,7 +111,9 @@ impl World {
             ["read", name, _] => self.read(name, number(2)),
             ["write", name, _, _] => self.write(name, number(2), number(3)),
             ["pick", _] if self.board.is_empty() => String::new(),
-            ["pick", _] => self.board[usize::try_from(number(1)).unwrap_or_default() % self.board.len()].clone(),
+            ["pick", _] => {
+                self.board[usize::try_from(number(1)).unwrap_or_default() % self.board.len()].clone()
+            }
             ["put", ..] => self.put(line.trim_start_matches("put ")),
             _ => "what?".to_owned(),
         }

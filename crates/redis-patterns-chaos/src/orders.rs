@@ -35,6 +35,10 @@ impl Orders {
 
     /// The same orders for another process.
     pub(crate) fn numbered(&self, number: u64) -> Self {
-        Self { number, seed: self.seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..self.clone() }
+        Self {
+            number,
+            seed: self.seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            ..self.clone()
+        }
     }
 }

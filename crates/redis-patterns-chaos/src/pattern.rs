@@ -16,8 +16,7 @@ pub(crate) enum Pattern {
 }
 
 impl Pattern {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Ratelimit, Self::Lock, Self::Idem, Self::Session, Self::Queue];
+    pub(crate) const ALL: [Self; 5] = [Self::Ratelimit, Self::Lock, Self::Idem, Self::Session, Self::Queue];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

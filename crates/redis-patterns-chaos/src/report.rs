@@ -131,7 +131,14 @@ impl Report {
     }
 
     /// Judges what was found, by what the fault may cost and by whether it was there at all.
-    pub(crate) fn judged(self, cell: &Cell, ring: Ring, done: Done, calls: Calls, findings: &Findings) -> Self {
+    pub(crate) fn judged(
+        self,
+        cell: &Cell,
+        ring: Ring,
+        done: Done,
+        calls: Calls,
+        findings: &Findings,
+    ) -> Self {
         let text = |name: &&'static str| (*name).to_owned();
         let mut report = Self {
             calls,
@@ -155,7 +162,11 @@ impl Report {
             "F0" | "F5" | "F18" => (self.calls.all, "call"),
             _ => (self.strikes, "fault"),
         };
-        if n == 0 { String::new() } else { format!("zero = at most {:.2e} per {unit} (3/{n})", 3.0 / n as f64) }
+        if n == 0 {
+            String::new()
+        } else {
+            format!("zero = at most {:.2e} per {unit} (3/{n})", 3.0 / n as f64)
+        }
     }
 
     pub(crate) fn line(&self, cell: &Cell) -> String {
@@ -163,7 +174,8 @@ impl Report {
         let counts = |map: &BTreeMap<String, u64>| {
             map.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
         };
-        let away = if self.away_ms > 0 { format!(", away at most {} ms", self.away_ms) } else { String::new() };
+        let away =
+            if self.away_ms > 0 { format!(", away at most {} ms", self.away_ms) } else { String::new() };
         let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
         format!(
             "{} seed={} {} | {all} calls (ok {ok} fail {fail} unknown {unknown}), {per_second_before}/s before | \
@@ -196,7 +208,10 @@ fn verdict(cell: &Cell, ring: Ring, done: Done, calls: &Calls, findings: &Findin
     }
     let least = ring.least_load(cell.pattern);
     if calls.per_second_before < least {
-        return (Verdict::NotExercised, format!("{} calls a second, {least} are the least", calls.per_second_before));
+        return (
+            Verdict::NotExercised,
+            format!("{} calls a second, {least} are the least", calls.per_second_before),
+        );
     }
     if done.strikes == 0 || done.evidence == 0 {
         return (Verdict::NotExercised, "nothing shows that the fault happened".into());

@@ -1,7 +1,7 @@
 //! The servers of a cell, and what is asked of them besides the workers' calls.
 
 use redis_patterns_testkit::faults::resp::{Conn, Reply};
-use redis_patterns_testkit::servers::{Cluster, Node, Standalone, Topology};
+use redis_patterns_testkit::servers::{Cluster, Node, Standalone};
 use std::io;
 use std::sync::Arc;
 
@@ -13,13 +13,6 @@ pub(crate) enum Servers {
 }
 
 impl Servers {
-    pub(crate) fn topology(&self) -> Topology {
-        match self {
-            Self::One(_) => Topology::Standalone,
-            Self::Cluster(_) => Topology::Cluster,
-        }
-    }
-
     pub(crate) fn url(&self) -> &str {
         match self {
             Self::One(server) => server.url(),

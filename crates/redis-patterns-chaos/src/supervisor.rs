@@ -8,7 +8,7 @@ use crate::report::{Report, Verdict};
 use crate::ring::{Cell, Ring};
 use crate::servers::Servers;
 use redis_patterns_testkit::servers::Topology;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,12 +22,12 @@ const LANES: usize = 2;
 const AROUND: Duration = Duration::from_secs(4);
 
 /// What is written to `report.json`.
-#[derive(Debug, Serialize)]
-struct Written<'a> {
-    ring: &'a str,
-    seed: u64,
-    seconds: u64,
-    cells: &'a [Report],
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) ring: String,
+    pub(crate) seed: u64,
+    pub(crate) seconds: u64,
+    pub(crate) cells: Vec<Report>,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
@@ -76,15 +76,16 @@ async fn all(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         args.seed
     );
     let begun = Instant::now();
-    let run = Run { ring: args.ring, dose: dose(&args, cells.len()), seed: args.seed, dir: args.out.join("cells") };
+    let run =
+        Run { ring: args.ring, dose: dose(&args, cells.len()), seed: args.seed, dir: args.out.join("cells") };
     let (all, reports) = (cells.len(), lanes(run, cells).await?);
     let seconds = begun.elapsed().as_secs();
-    let written = Written { ring: args.ring.name(), seed: args.seed, seconds, cells: &reports };
+    let written = Written { ring: args.ring.name().to_owned(), seed: args.seed, seconds, cells: reports };
     std::fs::create_dir_all(&args.out)?;
     let path = args.out.join("report.json");
     std::fs::write(&path, serde_json::to_string_pretty(&written)? + "\n")?;
-    println!("{} of {all} cells in {seconds} s; {}", reports.len(), path.display());
-    Ok(summary(&reports))
+    println!("{} of {all} cells in {seconds} s; {}", written.cells.len(), path.display());
+    Ok(summary(&written.cells))
 }
 
 async fn lanes(run: Run, cells: Vec<Cell>) -> Result<Vec<Report>, Box<dyn Error>> {

@@ -16,8 +16,35 @@ struct Request<'a> {
     effects: Vec<u64>,
     stored: Vec<(u64, &'a Operation)>,
     answers: BTreeSet<&'a str>,
-    other_body: Vec<&'a Operation>,
+    replays: Vec<&'a Operation>,
     last: Option<&'a Operation>,
+}
+
+impl<'a> Request<'a> {
+    /// The bodies that began the attempt whose answer this is. Which body comes first is chance: the
+    /// other may have been refused, or its key forgotten.
+    fn bodies(&self, answer: &str) -> BTreeSet<&'a str> {
+        let attempts = self.stored.iter().filter(|(_, op)| word(&op.input, 2) == answer);
+        let attempts: Vec<u64> = attempts.map(|(attempt, _)| *attempt).collect();
+        let begun = self.started.iter().filter(|(attempt, _)| attempts.contains(attempt));
+        begun.map(|(_, op)| word(&op.input, 1)).collect()
+    }
+
+    /// A replay to a body that is known not to be the answered one's.
+    fn is_anothers(&self, replay: &Operation) -> bool {
+        let bodies = self.bodies(word(&replay.output, 1));
+        !bodies.is_empty() && !bodies.contains(word(&replay.input, 1))
+    }
+
+    /// Whether what was answered is there: its replay, or a refusal of what is not its body.
+    fn is_kept(&self, last: &Operation) -> bool {
+        let mut answers = self.stored.iter().map(|(_, op)| word(&op.input, 2));
+        match word(&last.output, 0) {
+            "replay" => true,
+            "mismatch" => answers.any(|answer| !self.bodies(answer).contains(word(&last.input, 1))),
+            _ => false,
+        }
+    }
 }
 
 pub(super) fn completed(ops: &[Operation]) -> Vec<String> {
@@ -48,14 +75,12 @@ fn requests(ops: &[Operation]) -> BTreeMap<&str, Request<'_>> {
 }
 
 fn note_begin<'a>(request: &mut Request<'a>, op: &'a Operation) {
-    let answered = word(&op.output, 0);
-    if word(&op.input, 1) != "a" {
-        request.other_body.push(op);
-        return;
-    }
-    match answered {
+    match word(&op.output, 0) {
         "started" => request.started.push((number(&op.output, 1), op)),
-        "replay" => drop(request.answers.insert(word(&op.output, 1))),
+        "replay" => {
+            request.answers.insert(word(&op.output, 1));
+            request.replays.push(op);
+        }
         _ => {}
     }
     if op.op == "final" {
@@ -75,13 +100,11 @@ pub(super) fn check(scene: &Scene<'_>, findings: &mut Findings) {
         executions(key, request, findings);
         let more = (request.answers.len() as u64).saturating_sub(1);
         findings.rule("I2").add(more, || format!("{key}: {:?}", request.answers));
-        // Another body may come first, where its key was forgotten before it was begun.
-        let wrong = request.other_body.iter().filter(|op| word(&op.output, 0) == "replay" && !request.stored.is_empty());
-        let wrong: Vec<_> = wrong.collect();
+        let wrong: Vec<_> = request.replays.iter().filter(|op| request.is_anothers(op)).collect();
         findings.rule("I3").add(wrong.len() as u64, || format!("{key}: {}", super::shown(wrong[0])));
         late(key, request, findings);
         if let Some(last) = request.last {
-            let there = word(&last.output, 0) == "replay";
+            let there = request.is_kept(last);
             findings.fact("asked again", 1);
             findings.rule("I5").add(u64::from(!there && !request.stored.is_empty()), || super::shown(last));
         }
@@ -97,7 +120,9 @@ fn executions(key: &str, request: &Request<'_>, findings: &mut Findings) {
         let early = request.started.iter().any(|(before, begun)| {
             *before + 1 == *attempt && op.returned_ns < begun.invoked_ns.saturating_add(nanos(LEASE))
         });
-        findings.rule("I1").add(u64::from(early), || format!("{key}: attempt {attempt} within the lease before it"));
+        findings
+            .rule("I1")
+            .add(u64::from(early), || format!("{key}: attempt {attempt} within the lease before it"));
         let done = request.stored.iter().any(|(_, stored)| stored.returned_ns < op.invoked_ns);
         findings.rule("I1").add(u64::from(done), || format!("{key}: ran again after it was done"));
     }
@@ -106,7 +131,8 @@ fn executions(key: &str, request: &Request<'_>, findings: &mut Findings) {
 /// Completions that were stored though a later attempt had begun before they were sent.
 fn late(key: &str, request: &Request<'_>, findings: &mut Findings) {
     for (attempt, stored) in &request.stored {
-        let overtaken = request.started.iter().any(|(later, op)| later > attempt && op.returned_ns < stored.invoked_ns);
+        let overtaken =
+            request.started.iter().any(|(later, op)| later > attempt && op.returned_ns < stored.invoked_ns);
         findings.rule("I4").add(u64::from(overtaken), || format!("{key}: attempt {attempt} completed late"));
     }
 }
@@ -136,6 +162,13 @@ mod tests {
     #[test]
     fn a_run_and_its_replay_break_nothing() {
         assert!(with(vec![]).rules.values().all(|broken| broken.count == 0));
+    }
+
+    #[test]
+    fn the_other_body_may_come_first() {
+        let first = vec![op("begin", "l b", "started 1", 9, 10), op("complete", "l 1 y", "stored", 11, 12)];
+        let then = vec![op("begin", "l b", "replay y", 13, 14), op("final", "l a", "mismatch", 15, 16)];
+        assert!(with([first, then].concat()).rules.values().all(|broken| broken.count == 0));
     }
 
     #[test]

@@ -52,7 +52,8 @@ fn releases(ops: &[Operation]) -> BTreeMap<&str, (u64, u64)> {
 
 fn grant<'a>(op: &'a Operation, releases: &BTreeMap<&str, (u64, u64)>) -> Grant<'a> {
     let (fence, until) = (number(&op.output, 0), number(&op.output, 1));
-    let (begun, ended) = releases.get(format!("{} {fence}", op.input).as_str()).copied().unwrap_or((u64::MAX, u64::MAX));
+    let (begun, ended) =
+        releases.get(format!("{} {fence}", op.input).as_str()).copied().unwrap_or((u64::MAX, u64::MAX));
     // The server's lease may begin when the reply is on its way; a freed lock takes a moment.
     let lease = op.returned_ns.saturating_add(2 * nanos(LEASE));
     Grant { op, fence, until: until.min(begun), over: ended.min(lease) }
@@ -90,7 +91,13 @@ fn overlaps(name: &str, grants: &[Grant<'_>], findings: &mut Findings) {
 }
 
 /// Answers of "busy" at a time when nobody can have held the lock.
-fn orphans(scene: &Scene<'_>, name: &str, calls: &[&Operation], grants: &[Grant<'_>], findings: &mut Findings) {
+fn orphans(
+    scene: &Scene<'_>,
+    name: &str,
+    calls: &[&Operation],
+    grants: &[Grant<'_>],
+    findings: &mut Findings,
+) {
     // A call of unknown outcome may have got the lock, and its clean-up may come late.
     let slack = 2 * nanos(LEASE) + 3 * nanos(scene.orders.deadline());
     let unknown = calls.iter().filter(|op| op.outcome == Kind::Info);

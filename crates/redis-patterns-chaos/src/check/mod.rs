@@ -100,7 +100,8 @@ const GIVE_BACK: [&str; 4] = ["release", "ack", "revoke", "revoke_all"];
 fn common(scene: &Scene<'_>, findings: &mut Findings) {
     findings.rule("K1").add(scene.immortal, || "a key without an expiry".into());
     findings.rule("X1").add(scene.crashed, || "a worker ended by itself".into());
-    let failed = |op: &&Operation| op.outcome != Kind::Ok && op.output != "dropped" && op.returned_ns != u64::MAX;
+    let failed =
+        |op: &&Operation| op.outcome != Kind::Ok && op.output != "dropped" && op.returned_ns != u64::MAX;
     if scene.fault.is_unnoticed() {
         let broken = findings.rule("E1");
         scene.ops.iter().filter(failed).for_each(|op| broken.add(1, || shown(op)));
@@ -123,7 +124,10 @@ fn late(scene: &Scene<'_>, findings: &mut Findings) {
     let bound = 3 * scene.orders.deadline() + Duration::from_millis(1_500);
     let took = |op: &Operation| Duration::from_nanos(op.returned_ns.saturating_sub(op.invoked_ns));
     // An acknowledgement is asked until it is answered; that is its promise.
-    let calls = scene.ops.iter().filter(|op| !["ack", "fault"].contains(&op.op.as_str()) && op.returned_ns != u64::MAX);
+    let calls = scene
+        .ops
+        .iter()
+        .filter(|op| !["ack", "fault"].contains(&op.op.as_str()) && op.returned_ns != u64::MAX);
     let mut longest = Duration::ZERO;
     let broken = findings.rule("D1");
     for op in calls {

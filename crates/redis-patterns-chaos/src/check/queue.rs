@@ -56,7 +56,9 @@ fn judge(name: &str, job: &Job<'_>, kills: &[(u64, u64, u64)], findings: &mut Fi
     findings.fact("recovered", u64::from(push.outcome == Kind::Info && !job.takes.is_empty()));
     findings.rule("Q1").add(u64::from(acknowledged && job.takes.is_empty()), || format!("{name} never came"));
     let refused = push.outcome == Kind::Ok && push.output == "full";
-    findings.rule("Q2").add(u64::from(refused && !job.takes.is_empty()), || format!("{name} was refused, and came"));
+    findings
+        .rule("Q2")
+        .add(u64::from(refused && !job.takes.is_empty()), || format!("{name} was refused, and came"));
     let due = push.invoked_ns + number(&push.input, 1) * 1_000_000;
     // A millisecond is what the server counts in.
     let early = job.takes.iter().filter(|take| take.returned_ns + 1_000_000 < due).count() as u64;
@@ -71,8 +73,11 @@ fn again(name: &str, job: &Job<'_>, kills: &[(u64, u64, u64)], findings: &mut Fi
     for pair in job.takes.windows(2) {
         let (before, next) = (pair[0], pair[1]);
         findings.fact("duplicates", 1);
-        let ack = job.acks.iter().find(|ack| ack.process == before.process && ack.invoked_ns >= before.invoked_ns);
-        let acked = ack.is_some_and(|ack| ack.outcome == Kind::Ok && ack.output == "done" && ack.returned_ns < next.invoked_ns);
+        let ack =
+            job.acks.iter().find(|ack| ack.process == before.process && ack.invoked_ns >= before.invoked_ns);
+        let acked = ack.is_some_and(|ack| {
+            ack.outcome == Kind::Ok && ack.output == "done" && ack.returned_ns < next.invoked_ns
+        });
         let worker = before.process / 64;
         let hit = kills.iter().any(|(number, from, _)| *number == worker && *from <= next.invoked_ns);
         let silent = next.invoked_ns >= before.invoked_ns.saturating_add(nanos(LEASE));

@@ -109,6 +109,9 @@ mod tests {
     fn a_denial_while_there_is_room_is_seen() {
         let long = |said: &str| op("check", "fixed 2 3600000 s", said, 0, 1);
         assert_eq!(judge(Pattern::Ratelimit, &[long("allowed"), long("denied")]).count("R2"), 1);
-        assert_eq!(judge(Pattern::Ratelimit, &[long("allowed"), long("allowed"), long("denied")]).count("R2"), 0);
+        assert_eq!(
+            judge(Pattern::Ratelimit, &[long("allowed"), long("allowed"), long("denied")]).count("R2"),
+            0
+        );
     }
 }

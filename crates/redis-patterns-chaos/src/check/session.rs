@@ -147,11 +147,15 @@ mod tests {
         let revoked = op("revoke", "a", "", 4, 5);
         let back = op("load", "a", "found 0", 6, 7);
         assert_eq!(with(&[revoked.clone(), back.clone()]).count("S1"), 1);
-        assert_eq!(with(&[revoked.clone(), op("load", "a", "found 0", 4, 7)]).count("S1"), 0, "at the same time");
+        assert_eq!(
+            with(&[revoked.clone(), op("load", "a", "found 0", 4, 7)]).count("S1"),
+            0,
+            "at the same time"
+        );
         assert_eq!(with(&[revoked, op("update", "a", "done", 6, 7)]).count("S6"), 1);
         assert_eq!(with(&[op("modify", "c", "done", 4, 5)]).count("S2"), 1);
         assert_eq!(with(&[op("rotate", "a", "b", 4, 5), back.clone()]).count("S3"), 1);
-        assert_eq!(with(&[op("revoke_all", "u", "1", 4, 5), back]).count("S4"), 1);
+        assert_eq!(with(&[op("revoke_all", "u", "1", 4, 5), back]).count("S4"), 2, "both are that user's");
         let late = op("load", "s", "found 0", 9_000_000_000, 9_000_000_001);
         assert_eq!(with(&[op("create", "short u", "s", 0, 1), late]).count("S5"), 1);
     }

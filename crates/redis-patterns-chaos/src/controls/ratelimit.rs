@@ -63,7 +63,8 @@ pub(crate) async fn uneven(ctx: &Context) -> u64 {
         let (first, second) = pair(ctx, number);
         let mut counts = [0_u64; 2];
         for (count, key) in counts.iter_mut().zip([first, second]) {
-            let found: Option<u64> = ctx.redis.command("GET", &[&key], &Args::new()).await.unwrap_or_default();
+            let found: Option<u64> =
+                ctx.redis.command("GET", &[&key], &Args::new()).await.unwrap_or_default();
             *count = found.unwrap_or_default();
         }
         uneven += counts[0].abs_diff(counts[1]);

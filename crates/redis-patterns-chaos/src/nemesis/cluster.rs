@@ -24,7 +24,10 @@ async fn with<T: Send + 'static>(
         return Err(io::Error::other("this fault needs a cluster"));
     };
     let cluster = cluster.clone();
-    tokio::task::spawn_blocking(move || work(&cluster)).await.map_err(io::Error::other)?.map_err(io::Error::other)
+    tokio::task::spawn_blocking(move || work(&cluster))
+        .await
+        .map_err(io::Error::other)?
+        .map_err(io::Error::other)
 }
 
 /// Kills a primary. Every second time its replica stood still before, so that what was acknowledged

@@ -31,7 +31,7 @@ pub(crate) struct Dose {
 pub(crate) async fn run(stage: &mut Stage, fault: Fault, dose: Dose) -> io::Result<Done> {
     let (begun, mut done) = (Instant::now(), Done::default());
     let before = counted(stage, fault).await;
-    let long = matches!(fault.0, 9..=13 | 20);
+    let long = matches!(fault.0, 9..=12 | 20);
     while if long { done.strikes < dose.rounds } else { begun.elapsed() < dose.time } {
         let moved = Box::pin(strike(stage, fault, &mut done)).await?;
         done.strikes += 1;

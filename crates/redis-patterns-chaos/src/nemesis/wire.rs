@@ -36,7 +36,8 @@ async fn moved(count: impl Fn() -> usize) -> u64 {
 }
 
 pub(super) async fn tear(stage: &mut Stage, number: u64) -> io::Result<u64> {
-    let (nth, bytes, stall) = (stage.dice.usize(1..20), stage.dice.usize(1..400), 2 * stage.orders.deadline());
+    let (nth, bytes, stall) =
+        (stage.dice.usize(1..20), stage.dice.usize(1..400), 2 * stage.orders.deadline());
     let call = stage.history.invoke(0, "fault", &format!("F4 kind {}", number % 5));
     let proxy = proxy(stage)?;
     let count = || {

@@ -82,7 +82,9 @@ async fn begin(
 
 async fn work(client: &mut Client, key: &str, attempt: u32, claim: Found) {
     client.note("effect", &format!("{key} {attempt}"));
-    tokio::time::sleep(Duration::from_micros(client.dice.u64(..3_000))).await;
+    // Long enough, now and then, that a kill or a pause meets somebody at work.
+    let longest_us = if client.dice.u8(..3) == 0 { 400_000 } else { 3_000 };
+    tokio::time::sleep(Duration::from_micros(client.dice.u64(..longest_us))).await;
     let answer = format!("{:016x}", client.dice.u64(..));
     let value = format!("{key} {attempt} {answer}");
     let work = async {

@@ -112,7 +112,8 @@ async fn release(client: &mut Client, name: &str, fence: u64, held: Held) {
     client.call("release", &value, work, String::clone).await;
 }
 
-/// Every lock must be had again within its lease and a second, and the time of a queue.
+/// Every lock must be had again: within the lease of a dead holder, and three seconds for the dead that
+/// waited before.
 pub(super) async fn final_read(ctx: &Context, mut client: Client) -> Ended {
     let locks = locks(ctx)?;
     for number in 0..NAMES {
@@ -120,8 +121,9 @@ pub(super) async fn final_read(ctx: &Context, mut client: Client) -> Ended {
         if ctx.orders.control.is_some() {
             continue;
         }
-        let work = locks.lock(ctx.id(&name), LEASE + Duration::from_secs(2));
-        let said = |tried: &TryLock| if matches!(tried, TryLock::Acquired(_)) { "had" } else { "busy" }.to_owned();
+        let work = locks.lock(ctx.id(&name), LEASE + Duration::from_secs(6));
+        let said =
+            |tried: &TryLock| if matches!(tried, TryLock::Acquired(_)) { "had" } else { "busy" }.to_owned();
         client.call("final", &name, work, said).await;
     }
     locks.close().await;

@@ -55,7 +55,8 @@ pub(super) async fn consume(ctx: Context, client: Client) -> Ended {
     if let Some(control) = ctx.orders.control {
         return controls::queue::consume(&ctx, client, control).await;
     }
-    let options = WorkerOptions::default().lease(LEASE).concurrency(AT_ONCE).block(Duration::from_millis(500));
+    let options =
+        WorkerOptions::default().lease(LEASE).concurrency(AT_ONCE).block(Duration::from_millis(500));
     let reader = loop {
         // A worker that starts into a fault tries again.
         match Box::pin(queue(&ctx).reader(options.clone())).await {
@@ -72,7 +73,9 @@ pub(super) async fn consume(ctx: Context, client: Client) -> Ended {
 
 async fn take(ctx: &Context, mut client: Client, reader: &Reader) -> Ended {
     while ctx.until(Phase::Quiet) {
-        let Ok(next) = tokio::time::timeout(Duration::from_millis(200), reader.next()).await else { continue };
+        let Ok(next) = tokio::time::timeout(Duration::from_millis(200), reader.next()).await else {
+            continue;
+        };
         let job = match next {
             Ok(Some(job)) => job,
             Ok(None) => return Ok(()),
@@ -84,7 +87,11 @@ async fn take(ctx: &Context, mut client: Client, reader: &Reader) -> Ended {
         let value = format!("{label} {}", job.delivery());
         client.note(if whole { "take" } else { "torn" }, &value);
         tokio::time::sleep(Duration::from_micros(client.dice.u64(..3_000))).await;
-        client.call("ack", &value, job.ack(), |settled| if settled.is_done() { "done" } else { "lost" }.to_owned()).await;
+        client
+            .call("ack", &value, job.ack(), |settled| {
+                if settled.is_done() { "done" } else { "lost" }.to_owned()
+            })
+            .await;
     }
     Ok(())
 }

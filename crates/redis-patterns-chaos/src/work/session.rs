@@ -10,9 +10,7 @@ use crate::check::Left;
 use crate::client::{Client, Context, Phase};
 use crate::controls;
 use crate::oracle::Line;
-use redis_session::{
-    Error, Extension, LogIn, Login, Options, Rotation, SessionId, Sessions, Update,
-};
+use redis_session::{Error, Extension, LogIn, Login, Options, Rotation, SessionId, Sessions, Update};
 use std::time::Duration;
 
 /// The longest life of a short session.
@@ -83,7 +81,7 @@ impl Desk {
                 LogIn::Full => Err(Error::Options("full")),
             }
         };
-        if let Some(id) = client.call("create", &format!("{kind} {user}"), work, |id| sid(id)).await {
+        if let Some(id) = client.call("create", &format!("{kind} {user}"), work, sid).await {
             board.ask(&format!("put {kind} {user} {}", id.expose())).await?;
         }
         Ok(())
@@ -115,7 +113,9 @@ impl Desk {
             }
             96..98 if on.kind != "counter" => {
                 let name = self.user(&on.user);
-                client.call("revoke_all", &on.user, sessions.revoke_all(&name), |found| format!("{found:?}")).await;
+                client
+                    .call("revoke_all", &on.user, sessions.revoke_all(&name), |found| format!("{found:?}"))
+                    .await;
             }
             _ => {}
         }
