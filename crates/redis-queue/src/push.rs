@@ -179,7 +179,7 @@ impl Queue {
 
     /// Adds one job that waits until `delay` from now by the server's clock, then stands behind all
     /// that wait. Workers sleep until the next is due, so it runs within milliseconds of that. One
-    /// round trip. It does not count for [`max_len`](QueueOptions::max_len).
+    /// round trip. It does not count for [`max_len`](crate::QueueOptions::max_len).
     ///
     /// # Errors
     ///
